@@ -1,0 +1,614 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::{Bucket, NegativeCache, Patience};
+use super::protocol::*;
+use super::schedule::{self, Jitter};
+use super::{CacheConfig, OperatorState, Snapshot};
+use crate::jwk::{KeySet, UnusableKey};
+use crate::time::{Instant, Now, UnixTime};
+
+/// The key-set cache of one issuer.
+///
+/// The driver calls [`Cache::handle_timeout`] whenever [`Cache::poll_timeout`] is due (it is at once after
+/// [`Cache::new`]), [`Cache::handle`] when something happened, and after each call takes actions and events until there
+/// are none.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    config: CacheConfig,
+    jitter: Jitter,
+    phase: Phase,
+    next_id: u64,
+    held: Held,
+    operator: OperatorState,
+    /// Refreshes that failed since the last success.
+    failed_in_a_row: u32,
+    last_failure: Option<Instant>,
+    /// When the last fetch that succeeded had begun.
+    last_success_began: Option<Instant>,
+    persisted: Option<Instant>,
+    expiry_reported: bool,
+    unknown_kids: UnknownKids,
+    operator_budget: Bucket,
+    generation: u64,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+}
+
+/// The keys in hand.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    /// As the issuer published them; denials are laid over them in the snapshot.
+    set: Arc<KeySet>,
+    etag: Option<String>,
+    ttl: Duration,
+    succeeded: Option<(Instant, UnixTime)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Idle { next: Instant, trigger: Trigger },
+    Fetching { id: FetchId, trigger: Trigger, attempt: u32, began: Instant },
+    BackingOff { trigger: Trigger, attempt: u32, until: Instant },
+}
+
+/// Tokens whose key is not there, and what may be done for them.
+#[derive(Clone, Debug)]
+struct UnknownKids {
+    budget: Bucket,
+    negative: NegativeCache,
+    patience: Patience,
+    /// What is waited for, and when the last one to wait for it arrived.
+    waiting: BTreeMap<Option<String>, Instant>,
+    /// Whether a fetch is wanted as soon as the budget permits one.
+    wanted: bool,
+}
+
+impl Cache {
+    /// A cache that has nothing yet and wants to fetch at once.
+    #[must_use]
+    pub fn new(config: CacheConfig, jitter: Jitter) -> Self {
+        const OPERATOR_BURST: u32 = 4;
+        let unknown_kids = UnknownKids {
+            budget: Bucket::full(config.unknown_kid_burst, config.unknown_kid_interval),
+            negative: NegativeCache::new(config.negative_capacity, config.negative_ttl),
+            patience: Patience::new(config.max_waiting_kids),
+            waiting: BTreeMap::new(),
+            wanted: false,
+        };
+        Self {
+            config,
+            jitter,
+            phase: Phase::Idle { next: Instant::ORIGIN, trigger: Trigger::Startup },
+            next_id: 0,
+            held: Held::default(),
+            operator: OperatorState::default(),
+            failed_in_a_row: 0,
+            last_failure: None,
+            last_success_began: None,
+            persisted: None,
+            expiry_reported: false,
+            unknown_kids,
+            operator_budget: Bucket::full(OPERATOR_BURST, Duration::from_secs(1)),
+            generation: 0,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &CacheConfig {
+        &self.config
+    }
+
+    /// What the operator has decided.
+    #[must_use]
+    pub const fn operator(&self) -> &OperatorState {
+        &self.operator
+    }
+
+    /// The next work, if any.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing that happened, if any.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Cache::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self, now: Now) -> Instant {
+        let phase = match self.phase {
+            Phase::Idle { next, .. } => next,
+            Phase::BackingOff { until, .. } => until,
+            Phase::Fetching { .. } => Instant::NEVER,
+        };
+        let wanted = match self.phase {
+            Phase::Idle { .. } if self.unknown_kids.wanted => {
+                self.unknown_kids.budget.clone().available_at(now.instant)
+            }
+            _ => Instant::NEVER,
+        };
+        let given_up = self.unknown_kids.waiting.values().min().map_or(Instant::NEVER, |at| *at + self.config.max_wait);
+        let expiry = match self.usable_until(now) {
+            Some(until) if !self.expiry_reported => until + Duration::from_nanos(1),
+            _ => Instant::NEVER,
+        };
+        let operator = self.operator.until_next_expiry(now.unix).map_or(Instant::NEVER, |left| now.instant + left);
+        phase.min(wanted).min(given_up).min(expiry).min(operator)
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.expire_operator(now);
+        self.report_expiry(now);
+        self.give_up_waiting(now.instant);
+        match self.phase {
+            Phase::Idle { next, trigger } if next <= now.instant => self.fetch(trigger, 1, now.instant),
+            Phase::BackingOff { trigger, attempt, until } if until <= now.instant => {
+                self.fetch(trigger, attempt, now.instant);
+            }
+            Phase::Idle { .. } if self.unknown_kids.wanted => self.fetch_for_unknown_kid(now.instant),
+            _ => {}
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Fetched(id, fetched) => {
+                if let Some(ended) = self.ended(id) {
+                    self.loaded(ended, fetched, now);
+                }
+            }
+            Input::NotModified(id, max_age) => {
+                if let Some(ended) = self.ended(id) {
+                    self.not_modified(ended, max_age, now);
+                }
+            }
+            Input::Failed { id, kind, error, retry_after } => {
+                if let Some(ended) = self.ended(id) {
+                    self.failed(ended, kind, error, retry_after, now);
+                }
+            }
+            Input::Restored(stored) => self.restore(stored, now),
+            Input::RestoredOperator(state) => {
+                self.operator = state;
+                self.operator.expire(now.unix);
+                self.publish(now);
+            }
+            Input::Refresh => self.refresh_for_operator(now.instant),
+            Input::DenyKey(kid, until) => {
+                self.operator.denied.insert(kid, until);
+                self.operator_decided(now);
+            }
+            Input::AllowKey(kid) => {
+                self.operator.denied.remove(&kid);
+                self.operator_decided(now);
+            }
+            Input::ExtendStale(extension) => {
+                self.operator.extension = extension;
+                self.operator_decided(now);
+            }
+        }
+    }
+
+    /// What can be said about a key that was not found in a snapshot. After [`Miss::Wait`] an [`Action::Settle`]
+    /// follows.
+    pub fn key_missing(&mut self, query: &KeyQuery, now: Now) -> Miss {
+        let serving = self.is_usable(now);
+        if serving && query.kid.as_deref().is_some_and(|kid| self.held.set.has_kid(kid)) {
+            return Miss::Present;
+        }
+        if !query.plausible {
+            return self.suppress(Suppressed::Screened);
+        }
+        if let Some(kid) = &query.kid
+            && self.unknown_kids.negative.holds(kid, now.instant)
+        {
+            return self.suppress(Suppressed::NegativeCache);
+        }
+        if let Phase::Idle { .. } = self.phase {
+            self.unknown_kids.wanted = true;
+            self.fetch_for_unknown_kid(now.instant);
+        }
+        self.wait_or_answer(query, now)
+    }
+
+    fn wait_or_answer(&mut self, query: &KeyQuery, now: Now) -> Miss {
+        let soon = self.next_answer(now.instant) <= now.instant + self.config.max_wait;
+        if !soon {
+            return self.suppress(Suppressed::Cooldown);
+        }
+        let unknown = &mut self.unknown_kids;
+        let others = unknown.waiting.len();
+        if !unknown.waiting.contains_key(&query.kid) && !unknown.patience.allows(others, now.instant) {
+            return self.suppress(Suppressed::Budget);
+        }
+        unknown.waiting.insert(query.kid.clone(), now.instant);
+        Miss::Wait
+    }
+
+    /// When the fetch begins, or began, that can answer a question asked now.
+    fn next_answer(&mut self, now: Instant) -> Instant {
+        match self.phase {
+            Phase::Fetching { began, .. } => began,
+            Phase::BackingOff { until, .. } => until,
+            Phase::Idle { next, .. } => next.min(self.unknown_kids.budget.available_at(now)),
+        }
+    }
+
+    fn suppress(&mut self, why: Suppressed) -> Miss {
+        self.events.push_back(Event::Suppressed(why));
+        if self.is_trustworthy() { Miss::Absent } else { Miss::Unavailable }
+    }
+
+    fn is_trustworthy(&self) -> bool {
+        self.held.succeeded.is_some() && self.failed_in_a_row == 0 && self.last_success_began.is_some()
+    }
+
+    // ---- fetching
+
+    fn fetch(&mut self, trigger: Trigger, attempt: u32, now: Instant) {
+        let id = FetchId(self.next_id);
+        self.next_id += 1;
+        self.phase = Phase::Fetching { id, trigger, attempt, began: now };
+        self.unknown_kids.wanted = false;
+        let etag = self.held.etag.clone();
+        self.actions.push_back(Action::Fetch { id, etag, timeout: self.config.refresh_timeout });
+    }
+
+    fn fetch_for_unknown_kid(&mut self, now: Instant) {
+        if self.unknown_kids.budget.take(now) {
+            self.fetch(Trigger::UnknownKid, 1, now);
+        }
+    }
+
+    fn refresh_for_operator(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Fetching { .. }) {
+            return;
+        }
+        if self.operator_budget.take(now) {
+            self.fetch(Trigger::Operator, 1, now);
+        } else {
+            let next = self.operator_budget.available_at(now);
+            self.phase = Phase::Idle { next, trigger: Trigger::Operator };
+        }
+    }
+
+    fn ended(&self, ended: FetchId) -> Option<Ended> {
+        match self.phase {
+            Phase::Fetching { id, trigger, attempt, began } if id == ended => Some(Ended { trigger, attempt, began }),
+            _ => None,
+        }
+    }
+
+    fn loaded(&mut self, ended: Ended, fetched: Fetched, now: Now) {
+        if fetched.set.keys().is_empty() {
+            let error = match fetched.set.unusable().first() {
+                None => "the set has no keys".to_owned(),
+                Some(first) => {
+                    format!("none of the set's {} keys can be used: {}", fetched.set.unusable().len(), first.why)
+                }
+            };
+            self.failed(ended, FailureKind::Empty, error, None, now);
+            return;
+        }
+        let set = fetched.set.reusing(&self.held.set);
+        let newly_unusable = newly_unusable(&self.held.set, &set);
+        let changes = changes(&self.held.set, &set);
+        self.held.set = Arc::new(set);
+        self.held.etag = fetched.etag;
+        self.held.ttl = self.config.effective_ttl(fetched.max_age);
+        if let Some(changes) = changes {
+            self.persisted = None;
+            self.unknown_kids.negative.clear();
+            self.events.push_back(Event::KeysChanged(changes));
+        }
+        self.succeeded(ended, RefreshOutcome::Success, newly_unusable, now);
+    }
+
+    fn not_modified(&mut self, ended: Ended, max_age: Option<Duration>, now: Now) {
+        if self.held.set.keys().is_empty() {
+            let error = "the answer is 304, but nothing is cached".to_owned();
+            return self.failed(ended, FailureKind::Status, error, None, now);
+        }
+        self.held.ttl = self.config.effective_ttl(max_age);
+        self.succeeded(ended, RefreshOutcome::NotModified, Vec::new(), now);
+    }
+
+    fn succeeded(&mut self, ended: Ended, outcome: RefreshOutcome, newly_unusable: Vec<UnusableKey>, now: Now) {
+        self.held.succeeded = Some((now.instant, now.unix));
+        self.failed_in_a_row = 0;
+        self.last_success_began = Some(ended.began);
+        self.expiry_reported = false;
+        let next = now.instant + schedule::until_next_refresh(self.held.ttl, &mut self.jitter);
+        self.phase = Phase::Idle { next, trigger: Trigger::Scheduled };
+        self.events.push_back(Event::Refreshed {
+            trigger: ended.trigger,
+            outcome,
+            keys: Arc::clone(&self.held.set),
+            newly_unusable,
+            duration: now.instant.since(ended.began),
+        });
+        self.publish(now);
+        self.persist(now);
+        self.settle_after_success(ended, now.instant);
+    }
+
+    fn failed(&mut self, ended: Ended, kind: FailureKind, error: String, retry_after: Option<Duration>, now: Now) {
+        self.last_failure = Some(now.instant);
+        let serving = self.is_usable(now);
+        let retry_in = match self.next_attempt(ended, retry_after, serving, now.instant) {
+            Some(delay) => {
+                let until = now.instant + delay;
+                self.phase = Phase::BackingOff { trigger: ended.trigger, attempt: ended.attempt + 1, until };
+                delay
+            }
+            None => {
+                self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+                let delay = schedule::until_next_try(&self.config, serving, self.failed_in_a_row, &mut self.jitter)
+                    .max(if serving { capped(retry_after) } else { Duration::ZERO });
+                self.phase = Phase::Idle { next: now.instant + delay, trigger: self.next_trigger() };
+                delay
+            }
+        };
+        let keys_cached = if serving { self.held.set.keys().len() } else { 0 };
+        let age = self.age(now.instant);
+        let duration = now.instant.since(ended.began);
+        let Ended { trigger, attempt, .. } = ended;
+        self.events.push_back(Event::AttemptFailed {
+            trigger,
+            kind,
+            error,
+            attempt,
+            retry_in,
+            keys_cached,
+            age,
+            duration,
+        });
+        if matches!(self.phase, Phase::Idle { .. }) {
+            self.refresh_failed(trigger, keys_cached, now);
+        }
+    }
+
+    /// How long until the next attempt of the same refresh, if it has one left.
+    fn next_attempt(
+        &mut self,
+        ended: Ended,
+        retry_after: Option<Duration>,
+        serving: bool,
+        now: Instant,
+    ) -> Option<Duration> {
+        // While refreshes fail anyway, an unknown kid gets one attempt: its token is answered with 503 soon.
+        let single = ended.trigger == Trigger::UnknownKid && self.failed_in_a_row > 0;
+        if single || ended.attempt > self.config.refresh_retries {
+            return None;
+        }
+        let delay = schedule::until_retry(ended.attempt, &mut self.jitter);
+        if ended.trigger != Trigger::UnknownKid {
+            return Some(delay.max(if serving { capped(retry_after) } else { Duration::ZERO }));
+        }
+        // Failed fetches spend the budget too.
+        let permitted = self.unknown_kids.budget.available_at(now + delay);
+        self.unknown_kids.budget.take(permitted);
+        Some(permitted.since(now))
+    }
+
+    fn refresh_failed(&mut self, trigger: Trigger, keys_cached: usize, now: Now) {
+        self.events.push_back(Event::RefreshFailed { trigger });
+        if let (true, Some(age), Some(until)) = (keys_cached > 0, self.age(now.instant), self.usable_until(now)) {
+            let fails_closed_in = until.since(now.instant);
+            self.events.push_back(Event::Fallback { keys_cached, age, fails_closed_in });
+        }
+        self.publish(now);
+        if trigger == Trigger::UnknownKid {
+            self.unknown_kids.patience.in_vain(now.instant);
+        }
+        for kid in std::mem::take(&mut self.unknown_kids.waiting).into_keys() {
+            self.settle(kid, now.instant, Miss::Unavailable);
+        }
+    }
+
+    /// Until the first success every refresh is the one that the start asked for.
+    const fn next_trigger(&self) -> Trigger {
+        if self.last_success_began.is_some() { Trigger::Scheduled } else { Trigger::Startup }
+    }
+
+    // ---- those who wait
+
+    /// Answers those whose key has come, and those who asked before the fetch began and whose key has not.
+    fn settle_after_success(&mut self, ended: Ended, now: Instant) {
+        let waiting = std::mem::take(&mut self.unknown_kids.waiting);
+        let (mut found, mut in_vain) = (0, 0);
+        for (kid, arrived) in waiting {
+            let present = kid.as_deref().is_none_or(|kid| self.held.set.has_kid(kid));
+            if present {
+                found += 1;
+                self.settle(kid, Instant::NEVER, Miss::Present);
+                continue;
+            }
+            in_vain += 1;
+            if let Some(kid) = &kid {
+                self.unknown_kids.negative.insert(kid, now);
+            }
+            self.settle(kid.clone(), ended.began, Miss::Absent);
+            if arrived > ended.began {
+                // Asked while the fetch was under way: the key may have been published since.
+                self.unknown_kids.waiting.insert(kid, arrived);
+            }
+        }
+        if found > 0 {
+            self.unknown_kids.patience.rewarded();
+        } else if in_vain > 0 || ended.trigger == Trigger::UnknownKid {
+            self.unknown_kids.patience.in_vain(now);
+        }
+        if !self.unknown_kids.waiting.is_empty() {
+            self.unknown_kids.wanted = true;
+            self.fetch_for_unknown_kid(now);
+        }
+    }
+
+    fn settle(&mut self, kid: Option<String>, arrived_until: Instant, answer: Miss) {
+        self.actions.push_back(Action::Settle(Settled { kid, arrived_until, answer }));
+    }
+
+    fn give_up_waiting(&mut self, now: Instant) {
+        let bound = self.config.max_wait;
+        let over: Vec<_> = self.unknown_kids.waiting.extract_if(.., |_, arrived| *arrived + bound <= now).collect();
+        for (kid, arrived) in over {
+            // Not "absent": the fetch that could say so has not ended.
+            self.settle(kid, arrived, Miss::Unavailable);
+        }
+    }
+
+    // ---- what readers see
+
+    fn publish(&mut self, now: Now) {
+        self.generation += 1;
+        let set = (*self.held.set).clone().with_denied(self.operator.denied_at(now.unix));
+        let next_try = match self.phase {
+            Phase::Idle { next, .. } => next,
+            Phase::BackingOff { until, .. } => until,
+            Phase::Fetching { began, .. } => began,
+        };
+        self.actions.push_back(Action::Publish(Arc::new(Snapshot {
+            generation: self.generation,
+            keys: Arc::new(set),
+            succeeded: self.held.succeeded.map(|(instant, _)| instant),
+            succeeded_at: self.held.succeeded.map(|(_, at)| at),
+            fresh_until: self.held.succeeded.map_or(Instant::ORIGIN, |(instant, _)| instant + self.held.ttl),
+            usable_until: self.usable_until(now).unwrap_or(Instant::ORIGIN),
+            trustworthy: self.is_trustworthy(),
+            next_try,
+        })));
+    }
+
+    fn usable_until(&self, now: Now) -> Option<Instant> {
+        let (succeeded, _) = self.held.succeeded?;
+        Some(succeeded + self.config.stale_ttl() + self.operator.extension_at(now.unix))
+    }
+
+    fn is_usable(&self, now: Now) -> bool {
+        !self.held.set.keys().is_empty() && self.usable_until(now).is_some_and(|until| now.instant <= until)
+    }
+
+    fn age(&self, now: Instant) -> Option<Duration> {
+        self.held.succeeded.map(|(succeeded, _)| now.since(succeeded))
+    }
+
+    fn report_expiry(&mut self, now: Now) {
+        if self.expiry_reported || self.is_usable(now) {
+            return;
+        }
+        if let Some(age) = self.age(now.instant) {
+            self.expiry_reported = true;
+            self.events.push_back(Event::Expired { age });
+            // Every second counts now: do not sit out a delay that was chosen while keys still served.
+            match &mut self.phase {
+                Phase::Idle { next: at, .. } | Phase::BackingOff { until: at, .. } => *at = (*at).min(now.instant),
+                Phase::Fetching { .. } => {}
+            }
+        }
+    }
+
+    // ---- what is kept
+
+    /// Not after every success: an unchanged set is written again once its recorded age would be off by a tenth of
+    /// its ttl.
+    fn persist(&mut self, now: Now) {
+        let Some((_, succeeded_at)) = self.held.succeeded else { return };
+        let often_enough = (self.config.ttl / 10).min(Duration::from_secs(30));
+        if self.persisted.is_some_and(|at| now.instant.since(at) < often_enough) {
+            return;
+        }
+        self.persisted = Some(now.instant);
+        let stored = Stored { set: Arc::clone(&self.held.set), etag: self.held.etag.clone(), succeeded_at };
+        self.actions.push_back(Action::Persist(stored));
+    }
+
+    fn restore(&mut self, stored: Stored, now: Now) {
+        const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+        let age = now.unix.since(stored.succeeded_at);
+        let why = if self.held.succeeded.is_some() {
+            "a newer set is already loaded"
+        } else if stored.set.keys().is_empty() {
+            "it has no usable keys"
+        } else if stored.succeeded_at.since(now.unix) > CLOCK_TOLERANCE {
+            "it is from the future: its age cannot be known"
+        } else if age > self.config.stale_ttl() + self.operator.extension_at(now.unix) {
+            "it is older than the stale ttl"
+        } else {
+            self.held = Held {
+                set: stored.set,
+                etag: stored.etag,
+                ttl: self.config.ttl,
+                succeeded: Some((now.instant.before(age), stored.succeeded_at)),
+            };
+            self.events.push_back(Event::Restored { keys: Arc::clone(&self.held.set), age });
+            self.publish(now);
+            return;
+        };
+        self.events.push_back(Event::RestoreIgnored { why });
+    }
+
+    fn operator_decided(&mut self, now: Now) {
+        self.operator.expire(now.unix);
+        self.expiry_reported &= !self.is_usable(now);
+        self.actions.push_back(Action::PersistOperator(self.operator.clone()));
+        self.publish(now);
+    }
+
+    fn expire_operator(&mut self, now: Now) {
+        if self.operator.expire(now.unix) {
+            self.operator_decided(now);
+        }
+    }
+}
+
+/// A fetch attempt that has ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    trigger: Trigger,
+    attempt: u32,
+    began: Instant,
+}
+
+/// An issuer that asks for patience gets some, but cannot switch us off.
+fn capped(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or_default().min(Duration::from_secs(30))
+}
+
+fn newly_unusable(old: &KeySet, new: &KeySet) -> Vec<UnusableKey> {
+    let known = |key: &UnusableKey| old.unusable().iter().any(|one| one.kid == key.kid && one.why == key.why);
+    new.unusable().iter().filter(|key| !known(key)).cloned().collect()
+}
+
+/// How the sets differ; `None` if they do not, or if there was none before.
+fn changes(old: &KeySet, new: &KeySet) -> Option<KeyChanges> {
+    if old.keys().is_empty() {
+        return None;
+    }
+    let name = |key: &crate::jwk::Key| key.kid().map_or_else(|| key.thumbprint().to_string(), str::to_owned);
+    let missing_from = |set: &KeySet, other: &KeySet| -> Vec<String> {
+        set.keys().iter().filter(|key| !other.keys().iter().any(|one| one.is_same(key))).map(|key| name(key)).collect()
+    };
+    let (mut added, mut removed) = (missing_from(new, old), missing_from(old, new));
+    if added.is_empty() && removed.is_empty() {
+        return None;
+    }
+    let disjoint = removed.len() == old.keys().len();
+    let replaced: Vec<String> = added.iter().filter(|kid| removed.contains(kid)).cloned().collect();
+    added.retain(|kid| !replaced.contains(kid));
+    removed.retain(|kid| !replaced.contains(kid));
+    Some(KeyChanges { added, removed, replaced, disjoint })
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
