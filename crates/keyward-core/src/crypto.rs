@@ -46,7 +46,7 @@ pub struct VerificationKey {
 
 enum Prepared {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl VerificationKey {
@@ -54,12 +54,17 @@ impl VerificationKey {
     ///
     /// # Errors
     ///
-    /// When the modulus has less than 2048 or more than 8192 bits, or `n` and `e` are not a key.
+    /// When the modulus has less than 2048 or more than 8192 bits, or `n` and `e` are not a key. Neither is factored:
+    /// an odd modulus that is no product of two primes is only noticed by signatures that do not verify.
     pub fn rsa(n: &[u8], e: &[u8], algorithms: AlgorithmSet) -> Result<Self, KeyError> {
         let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
         let bits = n.len() * 8 - n.first().map_or(0, |byte| byte.leading_zeros() as usize);
         if !(2048..=8192).contains(&bits) {
             return Err(KeyError::RsaLength { bits });
+        }
+        // Checked by aws-lc only when it verifies; a key that can verify nothing is to be known at load.
+        if n.last().is_none_or(|byte| byte % 2 == 0) {
+            return Err(KeyError::InvalidRsa);
         }
         let components = PublicKeyComponents { n, e };
         let prepare = |algorithm| {
@@ -92,8 +97,13 @@ impl VerificationKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::InvalidPoint`] when `x` is not the 32 bytes of a point.
+    /// [`KeyError::InvalidPoint`] when `x` has not 32 bytes, or is a point of small order. Bytes that are no point at
+    /// all make a key that verifies nothing: only decompression could tell, and aws-lc does that when it verifies.
     pub fn ed25519(x: &[u8]) -> Result<Self, KeyError> {
+        // aws-lc-rs would also take a longer SubjectPublicKeyInfo.
+        if x.len() != 32 || has_small_order(x) {
+            return Err(KeyError::InvalidPoint);
+        }
         let key = ParsedPublicKey::new(&sig::ED25519, x).map_err(|_| KeyError::InvalidPoint)?;
         Ok(Self { prepared: vec![(Algorithm::Ed25519, Prepared::Public(key))] })
     }
@@ -109,7 +119,7 @@ impl VerificationKey {
             if secret.len() < needed {
                 return Some(Err(KeyError::ShortSecret { algorithm, bytes: secret.len(), needed }));
             }
-            Some(Ok((algorithm, Prepared::Secret(hmac::Key::new(hash, secret)))))
+            Some(Ok((algorithm, Prepared::Secret(Box::new(hmac::Key::new(hash, secret))))))
         };
         let prepared = algorithms.iter().filter_map(prepare).collect::<Result<_, _>>()?;
         Ok(Self { prepared })
@@ -167,6 +177,22 @@ fn hmac_hash(algorithm: Algorithm) -> Option<(hmac::Algorithm, usize)> {
     }
 }
 
+/// Whether an Ed25519 public key is one of the eight points whose order divides the cofactor, in any encoding that a
+/// verifier decompresses. Under such a key anybody can make signatures (RFC 8032 section 5.1.7 does not exclude them).
+fn has_small_order(x: &[u8]) -> bool {
+    const Y_OF_ORDER_8: [&[u8; 32]; 2] = [
+        b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+        b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+    ];
+    let [first, middle @ .., last] = x else { return false };
+    // The top bit is the sign of the other coordinate.
+    let last = last & 0x7f;
+    // y = 0 and 1, and y = -1, 0 and 1 written as p - 1, p and p + 1, where p = 2^255 - 19.
+    let near_zero = matches!(first, 0 | 1) && middle.iter().all(|byte| *byte == 0) && last == 0;
+    let near_p = matches!(first, 0xec..=0xee) && middle.iter().all(|byte| *byte == 0xff) && last == 0x7f;
+    near_zero || near_p || Y_OF_ORDER_8.iter().any(|y| y[..31] == x[..31] && y[31] == last)
+}
+
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     &bytes[zeros..]
@@ -196,6 +222,54 @@ mod tests {
             }
         }
         assert!(VerificationKey::ed25519(&[1; 31]).is_err());
+    }
+
+    #[test]
+    fn an_even_modulus_is_no_key() {
+        let key =
+            |last| VerificationKey::rsa(&[&[0xff; 255][..], &[last]].concat(), &[1, 0, 1], AlgorithmSet::asymmetric());
+        assert!(matches!(key(0xfe), Err(KeyError::InvalidRsa)));
+        assert!(key(0xff).is_ok());
+    }
+
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        // Proof that it matters: under each of these keys a signature is found that is by nobody. Encodings that
+        // aws-lc does not decompress are refused as well, and can forge nothing.
+        let mut forgeable = 0;
+        for x in small_order_encodings() {
+            assert!(VerificationKey::ed25519(&x).is_err(), "{x:02x?}");
+            let bare = ParsedPublicKey::new(&sig::ED25519, x).unwrap();
+            let forged = |(r, message): ([u8; 32], u8)| bare.verify_sig(&[message], &[r, [0; 32]].concat()).is_ok();
+            let tries = small_order_encodings().into_iter().flat_map(|r| (0..=255).map(move |message| (r, message)));
+            forgeable += usize::from(tries.into_iter().any(forged));
+        }
+        assert!(forgeable >= 8, "only {forgeable} of the listed encodings are points of small order");
+    }
+
+    /// Both signs of each y, of which some are not canonical.
+    fn small_order_encodings() -> Vec<[u8; 32]> {
+        let near_p = |first| {
+            let mut y = [0xff; 32];
+            (y[0], y[31]) = (first, 0x7f);
+            y
+        };
+        let near_zero = |first| {
+            let mut y = [0; 32];
+            y[0] = first;
+            y
+        };
+        let of_order_8 = *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05";
+        // p - y: subtract from 2^256 - 1 and from the top bit, and correct by 18.
+        let mut other = of_order_8.map(|byte| !byte);
+        other[0] -= 18;
+        other[31] &= 0x7f;
+        let ys = [near_zero(0), near_zero(1), near_p(0xec), near_p(0xed), near_p(0xee), of_order_8, other];
+        let negated = |mut y: [u8; 32]| {
+            y[31] |= 0x80;
+            y
+        };
+        ys.into_iter().flat_map(|y| [y, negated(y)]).collect()
     }
 
     #[test]

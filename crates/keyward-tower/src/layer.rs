@@ -1,0 +1,156 @@
+//! The layer that lets only verified requests through.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use keyward::time::Instant;
+use keyward::{Attempt, Authenticator, PendingKey, PolicyId, Reason, Rejection, VerifiedToken};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::correlation::CorrelationId;
+use crate::credential::bearer_token;
+use crate::problem::Problem;
+use crate::record::AuthRecord;
+
+/// Where a layer gets its engine: an [`Authenticator`], or something that can be told to use another one.
+pub trait Engine: Clone + Send + Sync + 'static {
+    /// The engine for the next request.
+    fn authenticator(&self) -> Authenticator;
+}
+
+impl Engine for Authenticator {
+    fn authenticator(&self) -> Authenticator {
+        self.clone()
+    }
+}
+
+/// Verifies the bearer token of every request under a policy. A verified request goes on with its [`VerifiedToken`] in
+/// the extensions; any other is answered with a problem.
+#[derive(Clone, Debug)]
+pub struct AuthLayer<E = Authenticator> {
+    engine: E,
+    policy: Arc<str>,
+}
+
+impl<E: Engine> AuthLayer<E> {
+    /// Verifies with `engine` under the policy `default`.
+    #[must_use]
+    pub fn new(engine: E) -> Self {
+        Self { engine, policy: "default".into() }
+    }
+
+    /// The same under the policy of this name. While there is no such policy every request is refused.
+    #[must_use]
+    pub fn policy(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.policy = name.into();
+        self
+    }
+}
+
+impl<S, E: Engine> Layer<S> for AuthLayer<E> {
+    type Service = AuthService<S, E>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthService { inner, layer: self.clone() }
+    }
+}
+
+/// The service of [`AuthLayer`].
+#[derive(Clone, Debug)]
+pub struct AuthService<S, E = Authenticator> {
+    inner: S,
+    layer: AuthLayer<E>,
+}
+
+type Answer<R> = Response<Either<Full<Bytes>, R>>;
+
+impl<S, E, B, R> Service<Request<B>> for AuthService<S, E>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    E: Engine,
+    B: Send + 'static,
+    R: Body<Data = Bytes>,
+{
+    type Response = Answer<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The clone is not known to be ready; the service that was polled is.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let begun = self.layer.begin(request.headers());
+        Box::pin(async move {
+            let record = begun.end().await;
+            let mut answer = match &*record.verdict {
+                Ok(token) => {
+                    request.extensions_mut().insert(token.clone());
+                    inner.call(request).await?.map(Either::Right)
+                }
+                Err(rejection) => {
+                    let id = request.extensions().get::<CorrelationId>().cloned();
+                    let id = id.unwrap_or_else(|| CorrelationId::of(request.headers()));
+                    Problem::refuse(rejection, &id).map(Either::Left)
+                }
+            };
+            answer.extensions_mut().insert(record);
+            Ok(answer)
+        })
+    }
+}
+
+/// A verification that has begun: nearly always it has also ended.
+enum Begun {
+    Ended(AuthRecord),
+    Waiting { authenticator: Authenticator, policy: PolicyId, token: String, pending: PendingKey, since: Instant },
+}
+
+impl<E: Engine> AuthLayer<E> {
+    fn begin(&self, headers: &HeaderMap) -> Begun {
+        let token = match bearer_token(headers) {
+            Ok(token) => token,
+            Err(rejection) => return Begun::Ended(AuthRecord { verdict: Arc::new(Err(rejection)), duration: None }),
+        };
+        let authenticator = self.engine.authenticator();
+        let since = authenticator.clock().now().instant;
+        let Some(policy) = authenticator.policy(&self.policy) else {
+            return Begun::Ended(ended(&authenticator, since, Err(Reason::PolicyDenied.into())));
+        };
+        match authenticator.try_verify(policy, token) {
+            Attempt::Done(verdict) => Begun::Ended(ended(&authenticator, since, verdict)),
+            Attempt::Pending(pending) => {
+                Begun::Waiting { authenticator, policy, token: token.to_owned(), pending, since }
+            }
+        }
+    }
+}
+
+impl Begun {
+    async fn end(self) -> AuthRecord {
+        match self {
+            Self::Ended(record) => record,
+            Self::Waiting { authenticator, policy, token, pending, since } => {
+                // Boxed, so that requests that do not wait are not made as large as those that do.
+                let verdict = Box::pin(authenticator.resolve(policy, &token, pending)).await;
+                ended(&authenticator, since, verdict)
+            }
+        }
+    }
+}
+
+fn ended(authenticator: &Authenticator, since: Instant, verdict: Result<VerifiedToken, Rejection>) -> AuthRecord {
+    let duration = authenticator.clock().now().instant.since(since);
+    AuthRecord { verdict: Arc::new(verdict), duration: Some(duration) }
+}

@@ -1,0 +1,350 @@
+//! The engine: issuers with their keys, policies, and the token cache.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keyward_core::jwks::{CacheState, Input, KeyQuery, Miss, Snapshot};
+use keyward_core::jws::Unverified;
+use keyward_core::policy::Policy;
+use keyward_core::rejection::{Fault, Reason, Rejection};
+use keyward_core::time::Now;
+use keyward_core::token::VerifiedToken;
+use keyward_core::verifier::Verifier;
+
+use crate::clock::Clock;
+use crate::driver::Handle;
+use crate::observer::Observer;
+use crate::token_cache::TokenCache;
+
+mod builder;
+pub use builder::{AuthenticatorBuilder, BuildError};
+
+/// Verifies tokens of the configured issuers. Cloning is cheap: clones are the same engine.
+///
+/// The tasks that fetch keys end when the last clone is dropped; [`Authenticator::shutdown`] waits for them.
+#[derive(Clone)]
+pub struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    issuers: Vec<Issuer>,
+    policies: Vec<Policy>,
+    tokens: Option<TokenCache>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    max_token_bytes: usize,
+    tasks: std::sync::Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+struct Issuer {
+    verifier: Verifier,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    /// `None` for keys that are not fetched.
+    driver: Option<Handle>,
+    max_wait: Duration,
+    source: Option<String>,
+}
+
+/// A policy of an [`Authenticator`], by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyId(u32);
+
+impl PolicyId {
+    /// The policy `default`, which always exists.
+    pub const DEFAULT: Self = Self(0);
+}
+
+/// What can be said of a token at once.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The verdict.
+    Done(Result<VerifiedToken, Rejection>),
+    /// The token's key is not known: waiting for it may help. See [`Authenticator::resolve`].
+    Pending(PendingKey),
+}
+
+/// A key that is not known.
+#[derive(Debug)]
+pub struct PendingKey {
+    issuer: usize,
+    query: KeyQuery,
+    rejection: Rejection,
+}
+
+/// An issuer as it stands.
+#[derive(Clone, Debug)]
+pub struct IssuerStatus {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// Its keys, with their ages.
+    pub snapshot: Arc<Snapshot>,
+    /// Fresh, stale, expired or empty.
+    pub state: CacheState,
+    /// Whether its tokens can be verified now: with its keys, or with a configured secret.
+    pub ready: bool,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.inner.issuers.iter().map(|issuer| issuer.verifier.name()).collect();
+        f.debug_struct("Authenticator").field("issuers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Starts an engine.
+    #[must_use]
+    pub fn builder() -> AuthenticatorBuilder {
+        AuthenticatorBuilder::default()
+    }
+
+    /// Verifies a token under the policy `default`. Waits, within the configured bound, only when the token's key is
+    /// not known.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with its stable reason.
+    pub async fn verify(&self, token: &str) -> Result<VerifiedToken, Rejection> {
+        self.verify_for(PolicyId::DEFAULT, token).await
+    }
+
+    /// The same under another policy.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with its stable reason.
+    pub async fn verify_for(&self, policy: PolicyId, token: &str) -> Result<VerifiedToken, Rejection> {
+        match self.try_verify(policy, token) {
+            Attempt::Done(verdict) => verdict,
+            Attempt::Pending(pending) => self.resolve(policy, token, pending).await,
+        }
+    }
+
+    /// Verifies a token without ever waiting.
+    pub fn try_verify(&self, policy: PolicyId, token: &str) -> Attempt {
+        let now = self.inner.clock.now();
+        if let Some(verified) = self.inner.cached(policy, token, now) {
+            return Attempt::Done(Ok(verified));
+        }
+        self.inner.verify(policy, token, now)
+    }
+
+    /// Waits for a key that was not known, within the configured bound, and verifies the token again.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with its stable reason.
+    pub async fn resolve(
+        &self,
+        policy: PolicyId,
+        token: &str,
+        pending: PendingKey,
+    ) -> Result<VerifiedToken, Rejection> {
+        let inner = &self.inner;
+        let answer = inner.ask(&pending).await;
+        let now = inner.clock.now();
+        let rejection = match (answer, inner.verify(policy, token, now)) {
+            (Miss::Absent, Attempt::Pending(again)) => return Err(again.settled(inner, now)),
+            (_, Attempt::Done(verdict)) => return verdict,
+            (_, Attempt::Pending(again)) => again.rejection,
+        };
+        Err(rejection.unavailable(inner.issuers[pending.issuer].snapshot.load().retry_after_secs(now.instant)))
+    }
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<PolicyId> {
+        let at = self.inner.policies.iter().position(|policy| policy.name == name)?;
+        u32::try_from(at).ok().map(PolicyId)
+    }
+
+    /// The longest token that is looked at, in bytes.
+    #[must_use]
+    pub fn max_token_bytes(&self) -> usize {
+        self.inner.max_token_bytes
+    }
+
+    /// The names of the issuers, in the order of the configuration.
+    pub fn issuer_names(&self) -> impl Iterator<Item = &str> {
+        self.inner.issuers.iter().map(|issuer| &**issuer.verifier.name())
+    }
+
+    /// How the issuers stand, in the order of the configuration.
+    #[must_use]
+    pub fn status(&self) -> Vec<IssuerStatus> {
+        let now = self.inner.clock.now();
+        self.inner.issuers.iter().map(|issuer| issuer.status(now)).collect()
+    }
+
+    /// How many verified tokens are remembered; `None` when none ever are.
+    #[must_use]
+    pub fn cached_tokens(&self) -> Option<usize> {
+        self.inner.tokens.as_ref().map(TokenCache::len)
+    }
+
+    /// The engine's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Refreshes an issuer's keys now; whether that succeeded. `None` when there is no such issuer or its keys are not
+    /// fetched.
+    pub async fn refresh(&self, issuer: &str) -> Option<bool> {
+        Some(self.driver(issuer)?.refresh().await)
+    }
+
+    /// Has an operator's decision about an issuer's keys carried out. Returns once it holds, `false` when there is no
+    /// such issuer or its keys are not fetched.
+    pub async fn decide(&self, issuer: &str, decision: Input) -> bool {
+        let Some(driver) = self.driver(issuer) else { return false };
+        driver.decide(decision).await;
+        true
+    }
+
+    fn driver(&self, issuer: &str) -> Option<Handle> {
+        self.inner.issuers.iter().find(|one| **one.verifier.name() == *issuer)?.driver.clone()
+    }
+
+    /// Ends the engine: waits until what is to be kept is written. Other clones can still verify with the keys they
+    /// have until they are dropped, so drop them first.
+    pub async fn shutdown(self) {
+        let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        drop(self);
+        for task in tasks {
+            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+        }
+    }
+}
+
+impl PendingKey {
+    /// The refusal when the issuer is known not to have the key.
+    fn settled(self, inner: &Inner, now: Now) -> Rejection {
+        if self.rejection.reason() == Reason::UnknownKid {
+            return self.rejection;
+        }
+        let retry = inner.issuers[self.issuer].snapshot.load().retry_after_secs(now.instant);
+        self.rejection.unavailable(retry)
+    }
+
+    /// The refusal if nobody waits for the key.
+    #[must_use]
+    pub fn into_rejection(self) -> Rejection {
+        self.rejection
+    }
+}
+
+impl Inner {
+    fn cached(&self, policy: PolicyId, token: &str, now: Now) -> Option<VerifiedToken> {
+        let tokens = self.tokens.as_ref()?;
+        let Some(entry) = tokens.get(token, policy.0) else {
+            self.observer.token_cache(false);
+            return None;
+        };
+        let snapshot = self.issuers[entry.issuer].snapshot.load();
+        if let Some(verified) = entry.still_valid(&snapshot, now) {
+            self.observer.token_cache(true);
+            return Some(verified.clone());
+        }
+        tokens.remove(token, policy.0);
+        self.observer.token_cache(false);
+        None
+    }
+
+    fn verify(&self, policy: PolicyId, token: &str, now: Now) -> Attempt {
+        let parsed = match Unverified::parse(token, self.max_token_bytes) {
+            Ok(parsed) => parsed,
+            Err(rejection) => return Attempt::Done(Err(rejection)),
+        };
+        let index = self.route(&parsed);
+        let issuer = &self.issuers[index];
+        let snapshot = issuer.snapshot.load();
+        let verdict = issuer.verifier.verify_parsed(&parsed, snapshot.usable_keys(now.instant), now.unix);
+        match verdict {
+            Ok(verified) => Attempt::Done(self.admit(policy, verified, index, &snapshot, &parsed)),
+            Err(rejection) => self.refused(rejection, &parsed, index, now),
+        }
+    }
+
+    fn admit(
+        &self,
+        policy: PolicyId,
+        verified: VerifiedToken,
+        issuer: usize,
+        snapshot: &Snapshot,
+        parsed: &Unverified<'_>,
+    ) -> Result<VerifiedToken, Rejection> {
+        let rules = self.policies.get(policy.0 as usize).ok_or(Reason::PolicyDenied)?;
+        rules.check(&verified).map_err(|rejection| rejection.claimed_by(parsed))?;
+        if let Some(tokens) = &self.tokens {
+            tokens.insert(&verified, policy.0, issuer, snapshot.generation());
+        }
+        Ok(verified)
+    }
+
+    /// A refusal is final unless it is for want of a key that may yet come.
+    fn refused(&self, rejection: Rejection, parsed: &Unverified<'_>, index: usize, now: Now) -> Attempt {
+        let issuer = &self.issuers[index];
+        let reason = rejection.reason();
+        if !matches!(reason, Reason::UnknownKid | Reason::KeysUnavailable) {
+            return Attempt::Done(Err(rejection));
+        }
+        let kid = parsed.kid().map(str::to_owned);
+        if issuer.driver.is_none() || (kid.is_none() && reason == Reason::UnknownKid) {
+            return Attempt::Done(Err(rejection));
+        }
+        let plausible = issuer.verifier.is_plausible(parsed, now.unix);
+        Attempt::Pending(PendingKey { issuer: index, query: KeyQuery { kid, plausible }, rejection })
+    }
+
+    /// The issuer whose keys a token is tried with: the one its `iss` names. A token that names none of them is tried
+    /// with the one that has its key, so that it is refused for its `iss`; it is never accepted.
+    fn route(&self, token: &Unverified<'_>) -> usize {
+        if self.issuers.len() == 1 {
+            return 0;
+        }
+        let iss = token.issuer();
+        let named = iss.and_then(|iss| self.issuers.iter().position(|issuer| issuer.verifier.accepts_issuer(&iss)));
+        let has_key = |issuer: &Issuer| token.kid().is_some_and(|kid| issuer.snapshot.load().keys().has_kid(kid));
+        named.or_else(|| self.issuers.iter().position(has_key)).unwrap_or(0)
+    }
+
+    async fn ask(&self, pending: &PendingKey) -> Miss {
+        /// What an answer may take beyond the wait itself.
+        const GRACE: Duration = Duration::from_millis(250);
+        let issuer = &self.issuers[pending.issuer];
+        let snapshot = || issuer.snapshot.load();
+        let overloaded = || if snapshot().is_trustworthy() { Miss::Absent } else { Miss::Unavailable };
+        let Some(answer) = issuer.driver.as_ref().and_then(|driver| driver.key_missing(pending.query.clone())) else {
+            return overloaded();
+        };
+        match tokio::time::timeout(issuer.max_wait + GRACE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Miss::Unavailable,
+        }
+    }
+}
+
+impl Issuer {
+    fn status(&self, now: Now) -> IssuerStatus {
+        let snapshot = self.snapshot.load_full();
+        IssuerStatus {
+            name: Arc::clone(self.verifier.name()),
+            state: snapshot.state(now.instant),
+            ready: self.verifier.has_secret() || snapshot.usable_keys(now.instant).is_some(),
+            snapshot,
+        }
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Authenticator>();
+    // What a rejection says of us and of the token is never confused.
+    assert!(Fault::Unavailable.status() == 503 && Fault::Credential.status() == 401);
+};
+
+#[cfg(test)]
+mod tests;

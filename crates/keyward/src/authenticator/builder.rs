@@ -1,0 +1,282 @@
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use keyward_core::jwks::{Action, Cache, Event, Input, Jitter, Snapshot, Stored};
+use keyward_core::policy::Policy;
+
+use super::{Authenticator, Inner, Issuer};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{IssuerConfig, KeySource};
+use crate::driver::{self, Persister};
+use crate::observer::{Observer, Silent};
+use crate::source::{DiscoverySource, FileSource, HttpSource, Source, UrlError};
+use crate::store::KeyStore;
+use crate::token_cache::{TokenCache, TokenCacheConfig};
+
+/// Configures an [`Authenticator`].
+pub struct AuthenticatorBuilder {
+    issuers: Vec<IssuerConfig>,
+    policies: Vec<Policy>,
+    tokens: Option<TokenCacheConfig>,
+    store: Option<KeyStore>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    predecessor: Option<Authenticator>,
+}
+
+/// The engine cannot be what it is configured to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is nothing to verify with.
+    #[error("no issuer is configured")]
+    NoIssuer,
+    /// Two issuers have this name.
+    #[error("two issuers are named {0}")]
+    DuplicateIssuer(String),
+    /// Two policies have this name.
+    #[error("two policies are named {0}")]
+    DuplicatePolicy(String),
+    /// The keys of an issuer cannot be fetched from where they are said to be.
+    #[error("issuer {issuer}: {error}")]
+    Source {
+        /// The issuer's name.
+        issuer: String,
+        /// What is wrong.
+        error: UrlError,
+    },
+    /// A set of configured keys has none that can be used.
+    #[error("issuer {issuer}: none of the configured keys can be used: {why}")]
+    NoUsableKey {
+        /// The issuer's name.
+        issuer: String,
+        /// Why the first cannot.
+        why: String,
+    },
+    /// An issuer has neither keys nor a secret.
+    #[error("issuer {0}: there are neither keys nor a secret")]
+    Nothing(String),
+    /// Not called within a tokio runtime.
+    #[error("the engine needs a tokio runtime to fetch keys in")]
+    NoRuntime,
+}
+
+impl Default for AuthenticatorBuilder {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            policies: vec![Policy::named("default")],
+            tokens: Some(TokenCacheConfig::default()),
+            store: None,
+            clock: Arc::new(SystemClock),
+            observer: Arc::new(Silent),
+            predecessor: None,
+        }
+    }
+}
+
+impl AuthenticatorBuilder {
+    /// Accepts tokens of this issuer. Needed once at least.
+    #[must_use]
+    pub fn issuer(mut self, issuer: IssuerConfig) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Adds a policy. One named `default` replaces the one that asks for a subject and nothing else.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        if policy.name == "default" {
+            self.policies[0] = policy;
+        } else {
+            self.policies.push(policy);
+        }
+        self
+    }
+
+    /// How many verified tokens are remembered, or `None` for none at all.
+    #[must_use]
+    pub const fn token_cache(mut self, config: Option<TokenCacheConfig>) -> Self {
+        self.tokens = config;
+        self
+    }
+
+    /// Keeps the last known good key sets in this directory, so that a start in the middle of an outage serves.
+    /// Default: they are not kept.
+    #[must_use]
+    pub fn keep_keys_in(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.store = Some(KeyStore::new(directory.into()));
+        self
+    }
+
+    /// Reads the time from this clock. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Tells this observer what happens. Default: nobody.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Takes over the keys that `predecessor` has for issuers of the same name and source: for a change of
+    /// configuration without a gap.
+    #[must_use]
+    pub fn inherit(mut self, predecessor: &Authenticator) -> Self {
+        self.predecessor = Some(predecessor.clone());
+        self
+    }
+
+    /// Starts the engine in the current tokio runtime. Keys that were kept serve at once; the first fetch is made in
+    /// the background.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot work. That a key set cannot be fetched right now is not an error.
+    pub fn build(mut self) -> Result<Authenticator, BuildError> {
+        self.check()?;
+        let max_token_bytes = self.issuers.iter().map(|issuer| issuer.verifier.max_token_bytes()).max().unwrap_or(0);
+        let mut tasks = Vec::new();
+        let configs = std::mem::take(&mut self.issuers);
+        let issuers = configs.into_iter().map(|config| self.start(config, &mut tasks)).collect::<Result<_, _>>()?;
+        Ok(Authenticator {
+            inner: Arc::new(Inner {
+                issuers,
+                policies: self.policies,
+                tokens: self.tokens.map(TokenCache::new),
+                clock: self.clock,
+                observer: self.observer,
+                max_token_bytes,
+                tasks: Mutex::new(tasks),
+            }),
+        })
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        if self.issuers.is_empty() {
+            return Err(BuildError::NoIssuer);
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = self.issuers.iter().find(|issuer| !names.insert(issuer.verifier.name())) {
+            return Err(BuildError::DuplicateIssuer(twice.verifier.name().to_string()));
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = self.policies.iter().find(|policy| !names.insert(&policy.name)) {
+            return Err(BuildError::DuplicatePolicy(twice.name.clone()));
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BuildError::NoRuntime);
+        }
+        Ok(())
+    }
+
+    fn start(&self, config: IssuerConfig, tasks: &mut Vec<tokio::task::JoinHandle<()>>) -> Result<Issuer, BuildError> {
+        let name = Arc::clone(config.verifier.name());
+        let unusable = |error| BuildError::Source { issuer: name.to_string(), error };
+        let max_wait = config.cache.max_wait;
+        let identity = config.keys.identity();
+        let source = match config.keys {
+            KeySource::Url(url) => Source::Http(HttpSource::new(&url, &config.fetch).map_err(unusable)?),
+            KeySource::Discovery(issuer) => {
+                let source = DiscoverySource::new(&issuer, config.fetch).map_err(unusable)?;
+                Source::Discovery(Box::new(source))
+            }
+            KeySource::File(path) => Source::File(FileSource::new(path)),
+            KeySource::Static(set) if set.keys().is_empty() => {
+                let why = set.unusable().first().map_or_else(|| "there are none".to_owned(), |key| key.why.clone());
+                return Err(BuildError::NoUsableKey { issuer: name.to_string(), why });
+            }
+            KeySource::Static(set) => return Ok(Issuer::without_driver(config.verifier, Snapshot::fixed(set))),
+            KeySource::None if config.verifier.has_secret() => {
+                return Ok(Issuer::without_driver(config.verifier, Snapshot::empty()));
+            }
+            KeySource::None => return Err(BuildError::Nothing(name.to_string())),
+        };
+        let identity = identity.unwrap_or_default();
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
+        let mut cache = Cache::new(config.cache, Jitter::seeded(random_seed()));
+        self.restore(&mut cache, &name, &identity, &snapshot);
+        let persister = self
+            .store
+            .clone()
+            .map(|store| Persister::start(store, Arc::clone(&name), identity.clone(), Arc::clone(&self.observer)));
+        let (driver, task) = driver::start(driver::Setup {
+            issuer: name,
+            cache,
+            source,
+            snapshot: Arc::clone(&snapshot),
+            persister,
+            clock: Arc::clone(&self.clock),
+            observer: Arc::clone(&self.observer),
+        });
+        tasks.push(task);
+        Ok(Issuer { verifier: config.verifier, snapshot, driver: Some(driver), max_wait, source: Some(identity) })
+    }
+
+    /// Gives the cache what was kept, before anybody can ask for it.
+    fn restore(&self, cache: &mut Cache, name: &Arc<str>, source: &str, snapshot: &ArcSwap<Snapshot>) {
+        let now = self.clock.now();
+        if let Some(store) = &self.store {
+            match store.load_operator(name) {
+                Ok(Some(state)) => cache.handle(Input::RestoredOperator(state), now),
+                Ok(None) => {}
+                Err(error) => self.observer.store_failed(name, &error),
+            }
+        }
+        if let Some(stored) = self.kept(name, source) {
+            cache.handle(Input::Restored(stored), now);
+        }
+        publish(cache, snapshot, |event| self.observer.key_set(name, event));
+    }
+
+    /// The newest of what is on disk and what the predecessor has.
+    fn kept(&self, name: &Arc<str>, source: &str) -> Option<Stored> {
+        let on_disk = self.store.as_ref().and_then(|store| {
+            store.load_keys(name, source).unwrap_or_else(|error| {
+                self.observer.store_failed(name, &error);
+                None
+            })
+        });
+        let inherited = self.predecessor.as_ref().and_then(|predecessor| predecessor.inner.held(name, source));
+        [on_disk, inherited].into_iter().flatten().max_by_key(|stored| stored.succeeded_at)
+    }
+}
+
+fn publish(cache: &mut Cache, snapshot: &ArcSwap<Snapshot>, tell: impl Fn(&Event)) {
+    while let Some(action) = cache.poll_action() {
+        if let Action::Publish(published) = action {
+            snapshot.store(published);
+        }
+    }
+    while let Some(event) = cache.poll_event() {
+        tell(&event);
+    }
+}
+
+impl Inner {
+    fn held(&self, name: &str, source: &str) -> Option<Stored> {
+        let issuer = self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)?;
+        let snapshot = issuer.snapshot.load();
+        (issuer.source.as_deref() == Some(source)).then_some(())?;
+        Some(Stored { set: Arc::clone(snapshot.keys()), etag: None, succeeded_at: snapshot.succeeded_at()? })
+    }
+}
+
+impl Issuer {
+    fn without_driver(verifier: keyward_core::verifier::Verifier, snapshot: Snapshot) -> Self {
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        Self { verifier, snapshot, driver: None, max_wait: std::time::Duration::ZERO, source: None }
+    }
+}
+
+/// Instances that start together must not fetch together.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

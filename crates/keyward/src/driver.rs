@@ -1,0 +1,267 @@
+//! The task that owns an issuer's key-set cache: it carries out the cache's actions and publishes its snapshots.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keyward_core::jwks::{Action, Cache, Event, FailureKind, FetchId, Input, KeyQuery, Miss, Settled, Snapshot};
+use keyward_core::time::{Instant, Now};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
+
+use crate::clock::Clock;
+use crate::observer::Observer;
+use crate::source::{Fetch, FetchError, Source};
+
+mod persister;
+pub(crate) use persister::Persister;
+
+/// How many questions may stand in line. Beyond it requests are answered from the snapshot alone.
+const QUEUE: usize = 1024;
+/// How many requests may wait for keys at once.
+const MAX_WAITERS: usize = 16_384;
+/// The clock is looked at this often at least: timers of the runtime stand still while a machine is suspended.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the driver can be told.
+pub(crate) enum Command {
+    KeyMissing { query: KeyQuery, reply: oneshot::Sender<Miss> },
+    Decide { input: Input, done: oneshot::Sender<()> },
+    Refresh { done: oneshot::Sender<bool> },
+}
+
+/// The way to a driver. The driver ends when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    /// Asks about a missing key; `None` when the driver has more to do than it can.
+    pub(crate) fn key_missing(&self, query: KeyQuery) -> Option<oneshot::Receiver<Miss>> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.try_send(Command::KeyMissing { query, reply }).ok().map(|()| answer)
+    }
+
+    /// Has an operator's decision carried out; returns once its effect is published.
+    pub(crate) async fn decide(&self, input: Input) {
+        let (done, decided) = oneshot::channel();
+        if self.commands.send(Command::Decide { input, done }).await.is_ok() {
+            let _ = decided.await;
+        }
+    }
+
+    /// Refreshes now; whether that succeeded.
+    pub(crate) async fn refresh(&self) -> bool {
+        let (done, refreshed) = oneshot::channel();
+        self.commands.send(Command::Refresh { done }).await.is_ok() && refreshed.await.unwrap_or(false)
+    }
+}
+
+/// What a driver works with.
+pub(crate) struct Setup {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) cache: Cache,
+    pub(crate) source: Source,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) persister: Option<Persister>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+struct Driver {
+    issuer: Arc<str>,
+    cache: Cache,
+    source: Arc<Source>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    persister: Option<Persister>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    fetches: JoinSet<(FetchId, Result<Fetch, FetchError>)>,
+    fetching: Option<FetchId>,
+    waiting: HashMap<Option<String>, Vec<Waiter>>,
+    waiters: usize,
+    refreshing: Vec<oneshot::Sender<bool>>,
+}
+
+struct Waiter {
+    arrived: Instant,
+    reply: oneshot::Sender<Miss>,
+}
+
+/// Starts the driver as a task of the current runtime.
+pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
+    let (commands, queue) = mpsc::channel(QUEUE);
+    let driver = Driver {
+        issuer: setup.issuer,
+        cache: setup.cache,
+        source: Arc::new(setup.source),
+        snapshot: setup.snapshot,
+        persister: setup.persister,
+        clock: setup.clock,
+        observer: setup.observer,
+        fetches: JoinSet::new(),
+        fetching: None,
+        waiting: HashMap::new(),
+        waiters: 0,
+        refreshing: Vec::new(),
+    };
+    (Handle { commands }, tokio::spawn(driver.run(queue)))
+}
+
+impl Driver {
+    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let mut watch = self.source.is_watchable().then(|| tokio::time::interval(TICK));
+        loop {
+            let now = self.clock.now();
+            self.cache.handle_timeout(now);
+            self.carry_out(now);
+            let pause = self.cache.poll_timeout(now).since(now.instant).min(TICK);
+            tokio::select! {
+                command = queue.recv() => match command {
+                    Some(command) => self.obey_all(command, &mut queue),
+                    None => break,
+                },
+                Some(ended) = self.fetches.join_next() => self.fetched(ended),
+                () = tokio::time::sleep(pause) => {}
+                () = tick(&mut watch) => {
+                    if self.source.has_changed().await {
+                        self.cache.handle(Input::Refresh, self.clock.now());
+                    }
+                }
+            }
+        }
+        self.fetches.abort_all();
+        if let Some(persister) = self.persister {
+            persister.finish().await;
+        }
+    }
+
+    /// Takes what stands in line, so that a flood costs one round of the loop for many questions.
+    fn obey_all(&mut self, first: Command, queue: &mut mpsc::Receiver<Command>) {
+        const AT_ONCE: usize = 256;
+        let now = self.clock.now();
+        self.obey(first, now);
+        for _ in 1..AT_ONCE {
+            let Ok(command) = queue.try_recv() else { break };
+            self.obey(command, now);
+        }
+    }
+
+    fn obey(&mut self, command: Command, now: Now) {
+        match command {
+            Command::KeyMissing { query, reply } => self.key_missing(query, reply, now),
+            Command::Decide { input, done } => {
+                self.cache.handle(input, now);
+                self.carry_out(now);
+                let _ = done.send(());
+            }
+            Command::Refresh { done } => {
+                self.cache.handle(Input::Refresh, now);
+                self.refreshing.push(done);
+            }
+        }
+    }
+
+    fn key_missing(&mut self, query: KeyQuery, reply: oneshot::Sender<Miss>, now: Now) {
+        if self.waiters >= MAX_WAITERS {
+            self.forget_gone_waiters();
+        }
+        let answer = match self.cache.key_missing(&query, now) {
+            Miss::Wait if self.waiters < MAX_WAITERS => {
+                self.waiters += 1;
+                self.waiting.entry(query.kid).or_default().push(Waiter { arrived: now.instant, reply });
+                return;
+            }
+            Miss::Wait => Miss::Unavailable,
+            answer => answer,
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// Clients that hung up wait no longer.
+    fn forget_gone_waiters(&mut self) {
+        self.waiting.retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.reply.is_closed());
+            !waiters.is_empty()
+        });
+        self.waiters = self.waiting.values().map(Vec::len).sum();
+    }
+
+    fn fetched(&mut self, ended: Result<(FetchId, Result<Fetch, FetchError>), JoinError>) {
+        let Some(current) = self.fetching.take() else { return };
+        let (id, outcome) = ended.unwrap_or_else(|_| {
+            (current, Err(FetchError::new(FailureKind::Body, "the fetch ended in a defect of Keyward")))
+        });
+        let input = match outcome {
+            Ok(Fetch::Set(fetched)) => Input::Fetched(id, fetched),
+            Ok(Fetch::NotModified { max_age }) => Input::NotModified(id, max_age),
+            Err(FetchError { kind, message, retry_after }) => Input::Failed { id, kind, error: message, retry_after },
+        };
+        self.cache.handle(input, self.clock.now());
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(action) = self.cache.poll_action() {
+            match action {
+                Action::Fetch { id, etag, timeout } => self.fetch(id, etag, timeout),
+                Action::Publish(snapshot) => self.snapshot.store(snapshot),
+                Action::Persist(stored) => {
+                    if let Some(persister) = &self.persister {
+                        persister.keep_keys(stored);
+                    }
+                }
+                Action::PersistOperator(state) => {
+                    if let Some(persister) = &self.persister {
+                        persister.keep_operator(state);
+                    }
+                }
+                Action::Settle(settled) => self.settle(&settled),
+            }
+        }
+        while let Some(event) = self.cache.poll_event() {
+            self.answer_refreshes(&event);
+            self.observer.key_set(&self.issuer, &event);
+        }
+        debug_assert!(self.cache.poll_timeout(now) > Instant::ORIGIN, "a cache that was started has a time to wake");
+    }
+
+    fn fetch(&mut self, id: FetchId, etag: Option<String>, timeout: Duration) {
+        self.fetching = Some(id);
+        let source = Arc::clone(&self.source);
+        self.fetches.spawn(async move { (id, source.fetch(etag.as_deref(), timeout).await) });
+    }
+
+    fn settle(&mut self, settled: &Settled) {
+        let Some(mut waiters) = self.waiting.remove(&settled.kid) else { return };
+        let before = waiters.len();
+        for waiter in waiters.extract_if(.., |waiter| waiter.arrived <= settled.arrived_until) {
+            let _ = waiter.reply.send(settled.answer);
+        }
+        self.waiters -= before - waiters.len();
+        if !waiters.is_empty() {
+            self.waiting.insert(settled.kid.clone(), waiters);
+        }
+    }
+
+    fn answer_refreshes(&mut self, event: &Event) {
+        let succeeded = match event {
+            Event::Refreshed { .. } => true,
+            Event::RefreshFailed { .. } => false,
+            _ => return,
+        };
+        for done in self.refreshing.drain(..) {
+            let _ = done.send(succeeded);
+        }
+    }
+}
+
+async fn tick(watch: &mut Option<tokio::time::Interval>) {
+    match watch {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,86 @@
+//! Where key sets come from.
+
+mod discovery;
+mod file;
+mod http;
+
+use std::time::Duration;
+
+use keyward_core::jwks::{FailureKind, Fetched};
+
+pub use self::http::{FetchOptions, UrlError, check_url};
+pub(crate) use discovery::DiscoverySource;
+pub(crate) use file::FileSource;
+pub(crate) use http::HttpSource;
+
+/// What a fetch brought.
+#[derive(Debug)]
+pub(crate) enum Fetch {
+    Set(Fetched),
+    NotModified { max_age: Option<Duration> },
+}
+
+/// A fetch that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchError {
+    /// How.
+    pub kind: FailureKind,
+    /// In words, for the operator; no bytes of the answer.
+    pub message: String,
+    /// The `Retry-After` of the answer.
+    pub retry_after: Option<Duration>,
+}
+
+impl FetchError {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after: None }
+    }
+}
+
+impl std::fmt::Display for FetchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// A place that key sets are fetched from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Http(HttpSource),
+    Discovery(Box<DiscoverySource>),
+    File(FileSource),
+}
+
+impl Source {
+    pub(crate) async fn fetch(&self, etag: Option<&str>, timeout: Duration) -> Result<Fetch, FetchError> {
+        let fetching = async {
+            match self {
+                Self::Http(source) => source.fetch(etag).await,
+                Self::Discovery(source) => source.fetch(etag).await,
+                Self::File(source) => source.fetch(etag).await,
+            }
+        };
+        match tokio::time::timeout(timeout, fetching).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let secs = timeout.as_secs_f64();
+                Err(FetchError::new(FailureKind::Timeout, format!("no complete answer within {secs} s")))
+            }
+        }
+    }
+
+    /// Whether the source tells by itself that it has changed since it was last asked.
+    pub(crate) async fn has_changed(&self) -> bool {
+        match self {
+            Self::File(source) => source.has_changed().await,
+            Self::Http(_) | Self::Discovery(_) => false,
+        }
+    }
+
+    /// Whether [`Source::has_changed`] can ever say yes.
+    pub(crate) const fn is_watchable(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}

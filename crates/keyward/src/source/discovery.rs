@@ -1,0 +1,71 @@
+use std::sync::Mutex;
+
+use keyward_core::jwks::FailureKind;
+use reqwest::{Client, Url};
+use serde::Deserialize;
+
+use super::http::{FetchOptions, UrlError, check_url, client, expect_success, fetch_set, read};
+use super::{Fetch, FetchError};
+
+/// A JWK Set that the issuer's metadata points to (OpenID Connect Discovery 1.0 section 4).
+#[derive(Debug)]
+pub(crate) struct DiscoverySource {
+    issuer: String,
+    metadata_url: Url,
+    options: FetchOptions,
+    client: Client,
+    /// Where the set was found the last time, and the client for that origin.
+    found: Mutex<Option<(Url, Client)>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl DiscoverySource {
+    pub(crate) fn new(issuer: &str, options: FetchOptions) -> Result<Self, UrlError> {
+        let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let metadata_url = check_url(&address, options.allow_http)?;
+        let client = client(&metadata_url, &options)?;
+        Ok(Self { issuer: issuer.to_owned(), metadata_url, options, client, found: Mutex::new(None) })
+    }
+
+    /// Asks the metadata each time, so that a set that moves is followed; when only the metadata cannot be had, the
+    /// place where the set was found before serves.
+    pub(super) async fn fetch(&self, etag: Option<&str>) -> Result<Fetch, FetchError> {
+        let (url, client) = match self.discover().await {
+            Ok(found) => {
+                if let Ok(mut place) = self.found.lock() {
+                    *place = Some(found.clone());
+                }
+                found
+            }
+            Err(error) => self.found.lock().ok().and_then(|place| place.clone()).ok_or(error)?,
+        };
+        fetch_set(&client, &url, etag).await
+    }
+
+    async fn discover(&self) -> Result<(Url, Client), FetchError> {
+        let answer = self.client.get(self.metadata_url.clone()).send().await;
+        let answer =
+            answer.map_err(|error| super::http::classify(&error)).and_then(expect_success).map_err(metadata)?;
+        let body = read(answer).await.map_err(metadata)?;
+        let parse = |why: &str| FetchError::new(FailureKind::Parse, format!("the issuer's metadata {why}"));
+        let found: Metadata =
+            serde_json::from_slice(&body).map_err(|_| parse("is not JSON with the members issuer and jwks_uri"))?;
+        // Exactly: a trailing slash makes another issuer (section 4.3).
+        if found.issuer != self.issuer {
+            return Err(parse("names another issuer than the one that was asked"));
+        }
+        let url = check_url(&found.jwks_uri, self.options.allow_http)
+            .map_err(|error| parse(&format!("has an unusable jwks_uri: {error}")))?;
+        let client = client(&url, &self.options).map_err(|error| parse(&error.to_string()))?;
+        Ok((url, client))
+    }
+}
+
+fn metadata(error: FetchError) -> FetchError {
+    FetchError { message: format!("the issuer's metadata: {}", error.message), ..error }
+}

@@ -1,0 +1,156 @@
+//! Tokens that were verified before.
+//!
+//! An entry is found by the whole token and the policy it was checked against, under a hash that no outsider can
+//! predict, and counts only as long as a fresh verification would come to the same end: while its times allow it, and
+//! while the key that verified it is in the snapshot that readers see now.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::quality::RandomState;
+use keyward_core::jwks::Snapshot;
+use keyward_core::time::Now;
+use keyward_core::token::VerifiedToken;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+
+/// How many verified tokens are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCacheConfig {
+    /// At most this many. Default 100 000.
+    pub max_entries: u64,
+    /// Of at most about this many bytes in all. Default 192 MiB.
+    pub max_bytes: u64,
+}
+
+impl Default for TokenCacheConfig {
+    fn default() -> Self {
+        Self { max_entries: 100_000, max_bytes: 192 * 1024 * 1024 }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct TokenCache {
+    entries: Cache<Key, Arc<Entry>, Weight, RandomState>,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    token: VerifiedToken,
+    policy: u32,
+}
+
+/// A key as it is looked up: nothing is copied.
+struct Lookup<'a> {
+    token: &'a str,
+    policy: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    token: VerifiedToken,
+    /// Which of the configured issuers.
+    pub(crate) issuer: usize,
+    /// The last generation of the issuer's snapshot in which the key was seen.
+    generation: AtomicU64,
+}
+
+impl TokenCache {
+    pub(crate) fn new(config: TokenCacheConfig) -> Self {
+        let entries = config.max_entries.max(1);
+        let least = (config.max_bytes / entries).max(1);
+        let capacity = least.saturating_mul(entries);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(usize::try_from(entries).unwrap_or(usize::MAX).min(100_000))
+            .weight_capacity(capacity)
+            .build()
+            .unwrap_or_else(|_| unreachable!("both capacities are set"));
+        Self {
+            entries: Cache::with_options(
+                options,
+                Weight { least },
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn get(&self, token: &str, policy: u32) -> Option<Arc<Entry>> {
+        self.entries.get(&Lookup { token, policy })
+    }
+
+    pub(crate) fn insert(&self, token: &VerifiedToken, policy: u32, issuer: usize, generation: u64) {
+        let entry = Entry { token: token.clone(), issuer, generation: AtomicU64::new(generation) };
+        self.entries.insert(Key { token: token.clone(), policy }, Arc::new(entry));
+    }
+
+    pub(crate) fn remove(&self, token: &str, policy: u32) {
+        self.entries.remove(&Lookup { token, policy });
+    }
+}
+
+impl Entry {
+    /// The token, if a verification against `snapshot` at `now` would accept it again.
+    pub(crate) fn still_valid(&self, snapshot: &Snapshot, now: Now) -> Option<&VerifiedToken> {
+        if !self.token.is_timely(now.unix) {
+            return None;
+        }
+        let Some(key) = self.token.key() else { return Some(&self.token) };
+        let keys = snapshot.usable_keys(now.instant)?;
+        let generation = snapshot.generation();
+        if self.generation.load(Ordering::Relaxed) != generation {
+            if !keys.holds(key) {
+                return None;
+            }
+            self.generation.store(generation, Ordering::Relaxed);
+        }
+        key.mark_used(now.unix);
+        Some(&self.token)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.policy == other.policy && self.token.expose_token() == other.token.expose_token()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Lookup { token: self.token.expose_token(), policy: self.policy }.hash(state);
+    }
+}
+
+impl Hash for Lookup<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.token.as_bytes());
+        state.write_u32(self.policy);
+    }
+}
+
+impl Equivalent<Key> for Lookup<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.policy == key.policy && self.token == key.token.expose_token()
+    }
+}
+
+/// An entry weighs what it holds, and at least its share, so that the number of entries is bounded too.
+#[derive(Clone, Debug)]
+struct Weight {
+    least: u64,
+}
+
+impl Weighter<Key, Arc<Entry>> for Weight {
+    fn weight(&self, key: &Key, _: &Arc<Entry>) -> u64 {
+        /// The entry, its key and its place in the table.
+        const OVERHEAD: usize = 160;
+        ((key.token.memory() + OVERHEAD) as u64).max(self.least)
+    }
+}
