@@ -1,1 +1,87 @@
-fn main() {}
+//! The project's chores.
+//!
+//! `cargo xtask test` installs what the tests need and runs all of them; `cargo xtask setup` only installs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// The oldest Node.js that the Supabase client runs on.
+const OLDEST_NODE: u32 = 20;
+/// The version that is installed where there is none, or an older one.
+const NODE_PACKAGE: &str = "node@22";
+const SUPABASE_STORY: &str = "crates/keyward-server/tests/supabase_js";
+
+fn main() -> ExitCode {
+    let outcome = match std::env::args().nth(1).as_deref() {
+        Some("test") => setup().and_then(|()| test()),
+        Some("setup") => setup(),
+        _ => Err("usage: cargo xtask test | setup".to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Format check, lints with warnings denied, then unit, documentation and end-to-end tests.
+fn test() -> Result<(), String> {
+    run(cargo(["fmt", "--all", "--check"]))?;
+    run(cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))?;
+    // The end-to-end tests run the binary of the same profile.
+    run(cargo(["test", "--workspace", "--locked"]))
+}
+
+/// Installs what the tests need beyond Rust and a C compiler: Node.js and the Supabase client.
+fn setup() -> Result<(), String> {
+    let story = root().join(SUPABASE_STORY);
+    if which("npm").is_none() {
+        apt_install(&["nodejs", "npm"])?;
+    }
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&story))?;
+    if node_major().is_none_or(|major| major < OLDEST_NODE) {
+        // Debian's is older; npm's registry has the real binaries as a package.
+        let install = ["install", "--no-save", "--no-audit", "--no-fund", NODE_PACKAGE];
+        run(Command::new("npm").args(install).current_dir(&story))?;
+    }
+    Ok(())
+}
+
+fn apt_install(packages: &[&str]) -> Result<(), String> {
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
+}
+
+fn node_major() -> Option<u32> {
+    let output = Command::new("node").arg("--version").output().ok()?;
+    let version = String::from_utf8(output.stdout).ok()?;
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| candidate.is_file())
+}
+
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn run(mut command: impl std::borrow::BorrowMut<Command>) -> Result<(), String> {
+    let command = command.borrow_mut();
+    eprintln!("+ {command:?}");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(error) => Err(format!("{command:?} cannot be run: {error}")),
+    }
+}

@@ -17,8 +17,23 @@ pub(crate) fn for_each_member<'a>(
     text: &'a str,
     member: impl FnMut(&str, &'a str) -> Result<(), &'static str>,
 ) -> Result<(), serde_json::Error> {
+    walk(text, Members { member, max_depth: MAX_DEPTH })
+}
+
+/// The same for a caller that looks at the depth of each part itself.
+pub(crate) fn for_each_member_of_any_depth<'a>(
+    text: &'a str,
+    member: impl FnMut(&str, &'a str) -> Result<(), &'static str>,
+) -> Result<(), serde_json::Error> {
+    walk(text, Members { member, max_depth: usize::MAX })
+}
+
+fn walk<'a, F>(text: &'a str, members: Members<F>) -> Result<(), serde_json::Error>
+where
+    F: FnMut(&str, &'a str) -> Result<(), &'static str>,
+{
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.deserialize_map(Members { member })?;
+    deserializer.deserialize_map(members)?;
     deserializer.end()
 }
 
@@ -30,6 +45,7 @@ pub(crate) fn as_str(raw: &str) -> Option<Cow<'_, str>> {
 
 struct Members<F> {
     member: F,
+    max_depth: usize,
 }
 
 impl<'de, F: FnMut(&str, &'de str) -> Result<(), &'static str>> Visitor<'de> for Members<F> {
@@ -44,7 +60,7 @@ impl<'de, F: FnMut(&str, &'de str) -> Result<(), &'static str>> Visitor<'de> for
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let raw: &'de RawValue = map.next_value()?;
             let raw = raw.get();
-            if too_deep(raw) {
+            if too_deep(raw, self.max_depth) {
                 return Err(A::Error::custom("nested too deeply"));
             }
             (self.member)(&name, raw).map_err(A::Error::custom)?;
@@ -85,9 +101,9 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether a syntactically valid value nests deeper than [`MAX_DEPTH`].
-fn too_deep(raw: &str) -> bool {
-    if !raw.starts_with(['{', '[']) || raw.len() <= MAX_DEPTH {
+/// Whether a syntactically valid value nests deeper than `max_depth`.
+fn too_deep(raw: &str, max_depth: usize) -> bool {
+    if !raw.starts_with(['{', '[']) || raw.len() <= max_depth {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -98,7 +114,7 @@ fn too_deep(raw: &str) -> bool {
             b'"' => in_string = !in_string,
             b'{' | b'[' if !in_string => {
                 depth += 1;
-                if depth > MAX_DEPTH {
+                if depth > max_depth {
                     return true;
                 }
             }

@@ -7,12 +7,14 @@
 //! it nothing is served, and tokens are answered with "we cannot tell" rather than "no".
 
 mod budget;
+mod changes;
 mod config;
 mod machine;
 mod operator;
 mod protocol;
 mod schedule;
 mod snapshot;
+mod waiting;
 
 pub use config::CacheConfig;
 pub use machine::Cache;

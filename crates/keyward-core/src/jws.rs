@@ -42,7 +42,7 @@ impl<'t> Unverified<'t> {
             return Err(malformed("the token has more than three parts: an encrypted token is not accepted"));
         }
         let signing_input = &token[..header.len() + 1 + payload.len()];
-        let header = Header::parse(&decode_text(header)?)?;
+        let header = Header::parse(decode_text(header)?)?;
         let payload_text = decode_text(payload)?;
         let claims = ClaimSpans::parse(&payload_text)
             .map_err(|_| malformed("the payload is not a JSON object with unique members"))?;
@@ -132,11 +132,11 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    fn parse(text: &str) -> Result<Self, Rejection> {
+    fn parse(text: String) -> Result<Self, Rejection> {
         let (mut alg, mut kid, mut typ) = (None, None, None);
         let (mut has_crit, mut has_cty) = (false, false);
         let string = |raw| json::as_str(raw).map(|text| Some(text.into_owned())).ok_or("not a string");
-        json::for_each_member(text, |name, raw| {
+        json::for_each_member(&text, |name, raw| {
             match name {
                 "alg" => alg = string(raw)?,
                 "kid" => kid = string(raw)?,
@@ -150,7 +150,7 @@ impl Header {
         })
         .map_err(|_| malformed("the header is not a JSON object with unique members of the right types"))?;
         let alg = alg.ok_or_else(|| malformed("the header has no alg"))?;
-        Ok(Self { text: text.to_owned(), algorithm: Algorithm::from_name(&alg), alg, kid, typ, has_crit, has_cty })
+        Ok(Self { text, algorithm: Algorithm::from_name(&alg), alg, kid, typ, has_crit, has_cty })
     }
 }
 

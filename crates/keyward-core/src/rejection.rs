@@ -1,6 +1,7 @@
 //! Why a request was refused: one stable reason, the same in the answer, the log, the metric and the console.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::jws::Unverified;
 use crate::time::UnixTime;
@@ -139,6 +140,7 @@ pub struct Rejection {
     fault: Fault,
     detail: Detail,
     claimed: Option<Box<Claimed>>,
+    issuer: Option<Arc<str>>,
     retry_after_secs: Option<u32>,
 }
 
@@ -189,7 +191,14 @@ impl Rejection {
     /// A refusal for `reason`.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, fault: reason.fault(), detail: Detail::None, claimed: None, retry_after_secs: None }
+        Self {
+            reason,
+            fault: reason.fault(),
+            detail: Detail::None,
+            claimed: None,
+            issuer: None,
+            retry_after_secs: None,
+        }
     }
 
     /// The same with what is particular about it.
@@ -211,6 +220,13 @@ impl Rejection {
     #[must_use]
     pub fn claimed_by(mut self, token: &Unverified<'_>) -> Self {
         self.claimed = Some(Box::new(token.claimed()));
+        self
+    }
+
+    /// The same with the configured name of the issuer whose keys the token was tried with.
+    #[must_use]
+    pub fn by_issuer(mut self, name: &Arc<str>) -> Self {
+        self.issuer = Some(Arc::clone(name));
         self
     }
 
@@ -237,6 +253,12 @@ impl Rejection {
     #[must_use]
     pub fn claimed(&self) -> Option<&Claimed> {
         self.claimed.as_deref()
+    }
+
+    /// The configured name of the issuer whose keys the token was tried with; `None` when it did not come to that.
+    #[must_use]
+    pub const fn issuer(&self) -> Option<&Arc<str>> {
+        self.issuer.as_ref()
     }
 
     /// In how many seconds to try again, for [`Fault::Unavailable`].

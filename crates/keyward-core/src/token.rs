@@ -169,11 +169,12 @@ impl VerifiedToken {
 /// A description of `error` that quotes nothing of what was read.
 fn without_content(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let named = ["missing field", "unknown field", "duplicate field"];
+    // These two name a field of the type that was asked for; an unknown field would be a name out of the token.
+    let named = ["missing field", "duplicate field"];
     if named.iter().any(|start| text.starts_with(start)) {
         return text;
     }
-    format!("a value of another type at column {}", error.column())
+    format!("not what the type asks for at line {} column {}", error.line(), error.column())
 }
 
 impl fmt::Debug for VerifiedToken {

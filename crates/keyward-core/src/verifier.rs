@@ -122,7 +122,7 @@ impl Verifier {
         keys: Option<&KeySet>,
         now: UnixTime,
     ) -> Result<VerifiedToken, Rejection> {
-        self.run(token, keys, now).map_err(|rejection| rejection.claimed_by(token))
+        self.run(token, keys, now).map_err(|rejection| rejection.claimed_by(token).by_issuer(&self.name))
     }
 
     fn run(&self, token: &Unverified<'_>, keys: Option<&KeySet>, now: UnixTime) -> Result<VerifiedToken, Rejection> {
@@ -233,11 +233,14 @@ impl Verifier {
         algorithm: Algorithm,
         keys: Option<&KeySet>,
     ) -> Result<(), Rejection> {
-        // The kid of a key that has another algorithm: somebody tries to pass a public key off as the secret.
-        if let (Some(kid), Some(keys)) = (token.kid(), keys)
-            && keys.has_kid(kid)
-        {
-            return Err(Reason::AlgMismatch.into());
+        if let (Some(kid), Some(keys)) = (token.kid(), keys) {
+            if keys.denied().contains(kid) {
+                return Err(because(Reason::Revoked, "the key that signed the token is denied"));
+            }
+            // The kid of a key that has another algorithm: somebody tries to pass a public key off as the secret.
+            if keys.has_kid(kid) {
+                return Err(Reason::AlgMismatch.into());
+            }
         }
         let secret = self.secret.as_ref().ok_or(Reason::UnsupportedAlg)?;
         if secret.verify(algorithm, token.signing_input(), &token.signature) {

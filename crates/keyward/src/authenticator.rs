@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keyward_core::jwks::{CacheState, Input, KeyQuery, Miss, Snapshot};
+use keyward_core::jwks::{CacheConfig, CacheState, Input, KeyQuery, Miss, OperatorState, Snapshot};
 use keyward_core::jws::Unverified;
 use keyward_core::policy::Policy;
-use keyward_core::rejection::{Fault, Reason, Rejection};
+use keyward_core::rejection::{Detail, Fault, Reason, Rejection};
 use keyward_core::time::Now;
 use keyward_core::token::VerifiedToken;
 use keyward_core::verifier::Verifier;
@@ -41,9 +41,11 @@ struct Inner {
 struct Issuer {
     verifier: Verifier,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What the operator has decided, for a successor.
+    operator: Arc<ArcSwap<OperatorState>>,
     /// `None` for keys that are not fetched.
     driver: Option<Handle>,
-    max_wait: Duration,
+    cache: CacheConfig,
     source: Option<String>,
 }
 
@@ -84,6 +86,10 @@ pub struct IssuerStatus {
     pub state: CacheState,
     /// Whether its tokens can be verified now: with its keys, or with a configured secret.
     pub ready: bool,
+    /// For how long its keys are fresh after a success.
+    pub ttl: Duration,
+    /// For how long they are usable after a success.
+    pub stale_ttl: Duration,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -146,7 +152,8 @@ impl Authenticator {
         let answer = inner.ask(&pending).await;
         let now = inner.clock.now();
         let rejection = match (answer, inner.verify(policy, token, now)) {
-            (Miss::Absent, Attempt::Pending(again)) => return Err(again.settled(inner, now)),
+            // Unless refreshes have begun to fail meanwhile, this says that the issuer does not have the key.
+            (Miss::Absent, Attempt::Pending(again)) => return Err(again.rejection),
             (_, Attempt::Done(verdict)) => return verdict,
             (_, Attempt::Pending(again)) => again.rejection,
         };
@@ -196,12 +203,12 @@ impl Authenticator {
         Some(self.driver(issuer)?.refresh().await)
     }
 
-    /// Has an operator's decision about an issuer's keys carried out. Returns once it holds, `false` when there is no
-    /// such issuer or its keys are not fetched.
+    /// Has an operator's decision about an issuer's keys carried out. Returns once it holds and is kept for the next
+    /// start (a disk that takes longer than 2 s is not waited for); `false` when there is no such issuer or its keys
+    /// are not fetched.
     pub async fn decide(&self, issuer: &str, decision: Input) -> bool {
         let Some(driver) = self.driver(issuer) else { return false };
-        driver.decide(decision).await;
-        true
+        driver.decide(decision).await
     }
 
     fn driver(&self, issuer: &str) -> Option<Handle> {
@@ -220,16 +227,7 @@ impl Authenticator {
 }
 
 impl PendingKey {
-    /// The refusal when the issuer is known not to have the key.
-    fn settled(self, inner: &Inner, now: Now) -> Rejection {
-        if self.rejection.reason() == Reason::UnknownKid {
-            return self.rejection;
-        }
-        let retry = inner.issuers[self.issuer].snapshot.load().retry_after_secs(now.instant);
-        self.rejection.unavailable(retry)
-    }
-
-    /// The refusal if nobody waits for the key.
+    /// The refusal if nobody waits for the key: [`Fault::Unavailable`] while refreshes fail.
     #[must_use]
     pub fn into_rejection(self) -> Rejection {
         self.rejection
@@ -264,7 +262,7 @@ impl Inner {
         let verdict = issuer.verifier.verify_parsed(&parsed, snapshot.usable_keys(now.instant), now.unix);
         match verdict {
             Ok(verified) => Attempt::Done(self.admit(policy, verified, index, &snapshot, &parsed)),
-            Err(rejection) => self.refused(rejection, &parsed, index, now),
+            Err(rejection) => self.refused(rejection, &parsed, index, &snapshot, now),
         }
     }
 
@@ -277,7 +275,13 @@ impl Inner {
         parsed: &Unverified<'_>,
     ) -> Result<VerifiedToken, Rejection> {
         let rules = self.policies.get(policy.0 as usize).ok_or(Reason::PolicyDenied)?;
-        rules.check(&verified).map_err(|rejection| rejection.claimed_by(parsed))?;
+        let name = self.issuers[issuer].verifier.name();
+        // Whether or not there are keys to look among, which is all that the verifier can tell of.
+        if verified.key().is_none() && parsed.kid().is_some_and(|kid| snapshot.keys().denied().contains(kid)) {
+            let why = Detail::Because("the key that signed the token is denied");
+            return Err(Rejection::new(Reason::Revoked).with_detail(why).claimed_by(parsed).by_issuer(name));
+        }
+        rules.check(&verified).map_err(|rejection| rejection.claimed_by(parsed).by_issuer(name))?;
         if let Some(tokens) = &self.tokens {
             tokens.insert(&verified, policy.0, issuer, snapshot.generation());
         }
@@ -285,14 +289,29 @@ impl Inner {
     }
 
     /// A refusal is final unless it is for want of a key that may yet come.
-    fn refused(&self, rejection: Rejection, parsed: &Unverified<'_>, index: usize, now: Now) -> Attempt {
+    fn refused(
+        &self,
+        rejection: Rejection,
+        parsed: &Unverified<'_>,
+        index: usize,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Attempt {
         let issuer = &self.issuers[index];
         let reason = rejection.reason();
         if !matches!(reason, Reason::UnknownKid | Reason::KeysUnavailable) {
             return Attempt::Done(Err(rejection));
         }
+        if issuer.driver.is_none() {
+            return Attempt::Done(Err(issuer.never(rejection, parsed)));
+        }
+        let rejection = if snapshot.is_trustworthy() && reason == Reason::UnknownKid {
+            rejection
+        } else {
+            rejection.unavailable(snapshot.retry_after_secs(now.instant))
+        };
         let kid = parsed.kid().map(str::to_owned);
-        if issuer.driver.is_none() || (kid.is_none() && reason == Reason::UnknownKid) {
+        if kid.is_none() && reason == Reason::UnknownKid {
             return Attempt::Done(Err(rejection));
         }
         let plausible = issuer.verifier.is_plausible(parsed, now.unix);
@@ -320,7 +339,7 @@ impl Inner {
         let Some(answer) = issuer.driver.as_ref().and_then(|driver| driver.key_missing(pending.query.clone())) else {
             return overloaded();
         };
-        match tokio::time::timeout(issuer.max_wait + GRACE, answer).await {
+        match tokio::time::timeout(issuer.cache.max_wait + GRACE, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Miss::Unavailable,
         }
@@ -328,6 +347,15 @@ impl Inner {
 }
 
 impl Issuer {
+    /// The refusal of a token whose key will never come. Where no keys are configured that is the token's fault.
+    fn never(&self, rejection: Rejection, parsed: &Unverified<'_>) -> Rejection {
+        if rejection.reason() != Reason::KeysUnavailable {
+            return rejection;
+        }
+        let why = Detail::Because("the issuer has no key set, only a secret");
+        Rejection::new(Reason::UnsupportedAlg).with_detail(why).claimed_by(parsed).by_issuer(self.verifier.name())
+    }
+
     fn status(&self, now: Now) -> IssuerStatus {
         let snapshot = self.snapshot.load_full();
         IssuerStatus {
@@ -335,6 +363,8 @@ impl Issuer {
             state: snapshot.state(now.instant),
             ready: self.verifier.has_secret() || snapshot.usable_keys(now.instant).is_some(),
             snapshot,
+            ttl: self.cache.ttl,
+            stale_ttl: self.cache.stale_ttl,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keyward_core::jwks::{Action, Cache, Event, FailureKind, FetchId, Input, KeyQuery, Miss, Settled, Snapshot};
+use keyward_core::jwks::{
+    Action, Cache, Event, FailureKind, FetchId, Input, KeyQuery, Miss, OperatorState, Settled, Snapshot,
+};
 use keyward_core::time::{Instant, Now};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -21,15 +23,20 @@ pub(crate) use persister::Persister;
 const QUEUE: usize = 1024;
 /// How many requests may wait for keys at once.
 const MAX_WAITERS: usize = 16_384;
+/// How often those who wait are searched for clients that have gone, while there is no room for more.
+const SWEEP: Duration = Duration::from_millis(100);
 /// The clock is looked at this often at least: timers of the runtime stand still while a machine is suspended.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the driver can be told.
 pub(crate) enum Command {
     KeyMissing { query: KeyQuery, reply: oneshot::Sender<Miss> },
-    Decide { input: Input, done: oneshot::Sender<()> },
+    Decide { input: Input, done: oneshot::Sender<Kept> },
     Refresh { done: oneshot::Sender<bool> },
 }
+
+/// Ends when a decision that holds has also been written, or could not be.
+pub(crate) type Kept = oneshot::Receiver<()>;
 
 /// The way to a driver. The driver ends when the last handle is dropped.
 #[derive(Clone, Debug)]
@@ -44,12 +51,17 @@ impl Handle {
         self.commands.try_send(Command::KeyMissing { query, reply }).ok().map(|()| answer)
     }
 
-    /// Has an operator's decision carried out; returns once its effect is published.
-    pub(crate) async fn decide(&self, input: Input) {
+    /// Has an operator's decision carried out; returns once its effect is published and, unless the disk is slow or
+    /// broken, kept for the next start. `false` when the driver has ended.
+    pub(crate) async fn decide(&self, input: Input) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(2);
         let (done, decided) = oneshot::channel();
-        if self.commands.send(Command::Decide { input, done }).await.is_ok() {
-            let _ = decided.await;
+        if self.commands.send(Command::Decide { input, done }).await.is_err() {
+            return false;
         }
+        let Ok(kept) = decided.await else { return false };
+        let _ = tokio::time::timeout(PATIENCE, kept).await;
+        true
     }
 
     /// Refreshes now; whether that succeeded.
@@ -65,6 +77,7 @@ pub(crate) struct Setup {
     pub(crate) cache: Cache,
     pub(crate) source: Source,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) operator: Arc<ArcSwap<OperatorState>>,
     pub(crate) persister: Option<Persister>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -75,14 +88,20 @@ struct Driver {
     cache: Cache,
     source: Arc<Source>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    operator: Arc<ArcSwap<OperatorState>>,
     persister: Option<Persister>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     fetches: JoinSet<(FetchId, Result<Fetch, FetchError>)>,
     fetching: Option<FetchId>,
+    /// Looks at a source that tells by itself when it has changed; one at a time.
+    looks: JoinSet<bool>,
     waiting: HashMap<Option<String>, Vec<Waiter>>,
     waiters: usize,
+    swept: Instant,
     refreshing: Vec<oneshot::Sender<bool>>,
+    /// Asked while a fetch was under way, which may have begun too early to answer them.
+    refreshing_next: Vec<oneshot::Sender<bool>>,
 }
 
 struct Waiter {
@@ -98,14 +117,18 @@ pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
         cache: setup.cache,
         source: Arc::new(setup.source),
         snapshot: setup.snapshot,
+        operator: setup.operator,
         persister: setup.persister,
         clock: setup.clock,
         observer: setup.observer,
         fetches: JoinSet::new(),
         fetching: None,
+        looks: JoinSet::new(),
         waiting: HashMap::new(),
         waiters: 0,
+        swept: Instant::ORIGIN,
         refreshing: Vec::new(),
+        refreshing_next: Vec::new(),
     };
     (Handle { commands }, tokio::spawn(driver.run(queue)))
 }
@@ -125,16 +148,23 @@ impl Driver {
                 },
                 Some(ended) = self.fetches.join_next() => self.fetched(ended),
                 () = tokio::time::sleep(pause) => {}
-                () = tick(&mut watch) => {
-                    if self.source.has_changed().await {
-                        self.cache.handle(Input::Refresh, self.clock.now());
-                    }
-                }
+                () = tick(&mut watch) => self.look(),
+                Some(Ok(changed)) = self.looks.join_next() => if changed {
+                    self.cache.handle(Input::Refresh, self.clock.now());
+                },
             }
         }
         self.fetches.abort_all();
         if let Some(persister) = self.persister {
             persister.finish().await;
+        }
+    }
+
+    /// Beside the loop, which a file system that hangs must not stop.
+    fn look(&mut self) {
+        if self.looks.is_empty() {
+            let source = Arc::clone(&self.source);
+            self.looks.spawn(async move { source.has_changed().await });
         }
     }
 
@@ -155,17 +185,23 @@ impl Driver {
             Command::Decide { input, done } => {
                 self.cache.handle(input, now);
                 self.carry_out(now);
-                let _ = done.send(());
+                let (written, kept) = oneshot::channel();
+                if let Some(persister) = &self.persister {
+                    persister.tell_when_written(written);
+                }
+                let _ = done.send(kept);
             }
             Command::Refresh { done } => {
                 self.cache.handle(Input::Refresh, now);
-                self.refreshing.push(done);
+                let line = if self.fetching.is_none() { &mut self.refreshing } else { &mut self.refreshing_next };
+                line.push(done);
             }
         }
     }
 
     fn key_missing(&mut self, query: KeyQuery, reply: oneshot::Sender<Miss>, now: Now) {
-        if self.waiters >= MAX_WAITERS {
+        if self.waiters >= MAX_WAITERS && self.swept + SWEEP <= now.instant {
+            self.swept = now.instant;
             self.forget_gone_waiters();
         }
         let answer = match self.cache.key_missing(&query, now) {
@@ -199,7 +235,10 @@ impl Driver {
             Ok(Fetch::NotModified { max_age }) => Input::NotModified(id, max_age),
             Err(FetchError { kind, message, retry_after }) => Input::Failed { id, kind, error: message, retry_after },
         };
-        self.cache.handle(input, self.clock.now());
+        let now = self.clock.now();
+        self.cache.handle(input, now);
+        self.carry_out(now);
+        self.refreshing.append(&mut self.refreshing_next);
     }
 
     fn carry_out(&mut self, now: Now) {
@@ -213,6 +252,7 @@ impl Driver {
                     }
                 }
                 Action::PersistOperator(state) => {
+                    self.operator.store(Arc::new(state.clone()));
                     if let Some(persister) = &self.persister {
                         persister.keep_operator(state);
                     }

@@ -11,12 +11,12 @@ mod source;
 pub mod store;
 mod token_cache;
 
-pub use authenticator::{Attempt, Authenticator, AuthenticatorBuilder, BuildError, PendingKey, PolicyId};
+pub use authenticator::{Attempt, Authenticator, AuthenticatorBuilder, BuildError, IssuerStatus, PendingKey, PolicyId};
 pub use config::{IssuerConfig, KeySource};
 pub use keyward_core::policy::Policy;
 pub use keyward_core::rejection::{Fault, Reason, Rejection};
 pub use keyward_core::token::VerifiedToken;
 pub use keyward_core::verifier::Verifier;
 pub use observer::{Observer, Silent};
-pub use source::{FetchError, FetchOptions, UrlError, check_url};
+pub use source::{FetchError, FetchOptions, KeySetError, UrlError, check_url, fetch_key_set};
 pub use token_cache::TokenCacheConfig;

@@ -6,7 +6,10 @@ mod http;
 
 use std::time::Duration;
 
+use keyward_core::jwk::KeySet;
 use keyward_core::jwks::{FailureKind, Fetched};
+
+use crate::config::KeySource;
 
 pub use self::http::{FetchOptions, UrlError, check_url};
 pub(crate) use discovery::DiscoverySource;
@@ -45,6 +48,44 @@ impl std::fmt::Display for FetchError {
 
 impl std::error::Error for FetchError {}
 
+/// Why [`fetch_key_set`] has no key set to give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// The address cannot be fetched from: a mistake of whoever wrote it.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The fetch failed: trying again later may help.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+/// Fetches a key set once, for tools that look at one: as hardened as the engine's own fetches, without cache, retries
+/// or last known good. `timeout` bounds the whole of it. A set without usable keys is no error here; nor is
+/// [`KeySource::None`], which has the empty set.
+///
+/// # Errors
+///
+/// When the address cannot be fetched from, or the fetch fails. Must be called within a tokio runtime.
+pub async fn fetch_key_set(
+    source: &KeySource,
+    options: &FetchOptions,
+    timeout: Duration,
+) -> Result<KeySet, KeySetError> {
+    let source = match source {
+        KeySource::Url(url) => Source::Http(HttpSource::new(url, options)?),
+        KeySource::Discovery(issuer) => Source::Discovery(Box::new(DiscoverySource::new(issuer, options.clone())?)),
+        KeySource::File(path) => Source::File(FileSource::new(path.clone())),
+        KeySource::Static(set) => return Ok(set.clone()),
+        KeySource::None => return Ok(KeySet::default()),
+    };
+    match source.fetch(None, timeout).await? {
+        Fetch::Set(fetched) => Ok(fetched.set),
+        // Nothing was said to be held already, so this answer makes no sense.
+        Fetch::NotModified { .. } => Err(FetchError::new(FailureKind::Status, "an answer of 304 that nothing asked for").into()),
+    }
+}
+
 /// A place that key sets are fetched from.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -58,7 +99,7 @@ impl Source {
         let fetching = async {
             match self {
                 Self::Http(source) => source.fetch(etag).await,
-                Self::Discovery(source) => source.fetch(etag).await,
+                Self::Discovery(source) => source.fetch(etag, timeout).await,
                 Self::File(source) => source.fetch(etag).await,
             }
         };

@@ -100,9 +100,12 @@ impl Entry {
         if !self.token.is_timely(now.unix) {
             return None;
         }
-        let Some(key) = self.token.key() else { return Some(&self.token) };
-        let keys = snapshot.usable_keys(now.instant)?;
         let generation = snapshot.generation();
+        let Some(key) = self.token.key() else {
+            // Under a secret: a denial, or a key of the same kid, may have come with another snapshot.
+            return (self.generation.load(Ordering::Relaxed) == generation).then_some(&self.token);
+        };
+        let keys = snapshot.usable_keys(now.instant)?;
         if self.generation.load(Ordering::Relaxed) != generation {
             if !keys.holds(key) {
                 return None;

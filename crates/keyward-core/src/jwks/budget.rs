@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
+/// No key has a longer `kid` than this many bytes, so none is fetched or remembered for one.
+pub(super) const LONGEST_KID: usize = 1024;
+
 /// A bucket of permits: a few at once, then one every interval.
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
@@ -16,14 +19,20 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) const fn full(capacity: u32, interval: Duration) -> Self {
+    pub(super) fn full(capacity: u32, interval: Duration) -> Self {
+        let interval = interval.max(Duration::from_millis(1));
         Self { capacity, interval, permits: capacity, counted: Instant::ORIGIN }
     }
 
-    /// When the next permit can be had: `now`, or later.
-    pub(super) fn available_at(&mut self, now: Instant) -> Instant {
-        self.count(now);
-        if self.permits > 0 { now } else { self.counted + self.interval }
+    /// When the next permit can be had: `now`, or later. Nothing is counted yet, as `now` may lie ahead.
+    pub(super) fn available_at(&self, now: Instant) -> Instant {
+        let mut then = self.clone();
+        then.count(now);
+        match then.permits {
+            0 if then.capacity == 0 => Instant::NEVER,
+            0 => then.counted + then.interval,
+            _ => now,
+        }
     }
 
     /// Takes a permit, if there is one.
@@ -37,10 +46,10 @@ impl Bucket {
     }
 
     fn count(&mut self, now: Instant) {
-        let interval = self.interval.max(Duration::from_millis(1));
-        let gained = u32::try_from(now.since(self.counted).as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
+        let gained = u32::try_from(now.since(self.counted).as_nanos() / self.interval.as_nanos()).unwrap_or(u32::MAX);
         self.permits = self.permits.saturating_add(gained).min(self.capacity);
-        self.counted = if self.permits == self.capacity { now } else { self.counted + interval.saturating_mul(gained) };
+        self.counted =
+            if self.permits == self.capacity { now } else { self.counted + self.interval.saturating_mul(gained) };
     }
 }
 
@@ -74,6 +83,11 @@ impl NegativeCache {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.until.len().max(self.order.len())
+    }
+
     pub(super) fn clear(&mut self) {
         self.until.clear();
         self.order.clear();
@@ -94,36 +108,44 @@ impl NegativeCache {
 
 /// How many different unknown `kid`s may be waited for.
 ///
-/// Fetches that bring none of the keys waited for halve it, down to none: in a flood of invented `kid`s requests are
-/// answered at once instead of after a wait. A fetch that brings one, or a while without fetches in vain, restores it.
+/// When more are asked for than that and the fetch for them brings none, it halves, down to a few: in a flood of
+/// invented `kid`s requests are answered at once instead of after a wait. A fetch that brings one, or a while without
+/// such a crowd, restores it. A few unknown `kid`s again and again are no flood: clients keep tokens of withdrawn keys
+/// for an hour, and they must not cost the next rotation its wait.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
     most: usize,
     left: usize,
+    turned_away: bool,
     last_in_vain: Instant,
 }
 
 impl Patience {
+    const FEWEST: usize = 8;
     const RECOVERY: Duration = Duration::from_secs(10);
 
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, left: most, last_in_vain: Instant::ORIGIN }
+        Self { most, left: most, turned_away: false, last_in_vain: Instant::ORIGIN }
     }
 
     pub(super) fn allows(&mut self, waiting: usize, now: Instant) -> bool {
         if now.since(self.last_in_vain) > Self::RECOVERY {
             self.left = self.most;
         }
+        self.turned_away |= waiting >= self.left;
         waiting < self.left
     }
 
     pub(super) fn rewarded(&mut self) {
         self.left = self.most;
+        self.turned_away = false;
     }
 
     pub(super) fn in_vain(&mut self, now: Instant) {
-        self.left = (self.left.min(self.most)) / 2;
-        self.last_in_vain = now;
+        if std::mem::take(&mut self.turned_away) {
+            self.left = (self.left / 2).max(Self::FEWEST.min(self.most));
+            self.last_in_vain = now;
+        }
     }
 }
 
@@ -175,17 +197,38 @@ mod tests {
     }
 
     #[test]
-    fn patience_runs_out_in_vain_and_comes_back() {
-        let mut patience = Patience::new(8);
-        assert!(patience.allows(7, at(0)) && !patience.allows(8, at(0)));
-        for n in 0..4 {
+    fn patience_runs_out_in_a_flood_and_comes_back() {
+        let mut patience = Patience::new(64);
+        assert!(patience.allows(63, at(0)));
+        for n in 0..8 {
+            assert!(!patience.allows(64, at(n)));
             patience.in_vain(at(n));
         }
-        assert!(!patience.allows(0, at(1000)));
-        assert!(patience.allows(7, at(11_000)));
+        assert!(patience.allows(7, at(1000)) && !patience.allows(8, at(1000)));
+        assert!(patience.allows(63, at(11_000)));
+        assert!(!patience.allows(64, at(11_000)));
         patience.in_vain(at(11_000));
-        assert!(!patience.allows(4, at(11_001)));
+        assert!(!patience.allows(32, at(11_001)));
         patience.rewarded();
-        assert!(patience.allows(7, at(11_002)));
+        assert!(patience.allows(63, at(11_002)));
+    }
+
+    #[test]
+    fn a_few_unknown_kids_again_and_again_do_not_use_patience_up() {
+        let mut patience = Patience::new(64);
+        for n in 0..100 {
+            assert!(patience.allows(3, at(n * 2000)));
+            patience.in_vain(at(n * 2000));
+        }
+        assert!(patience.allows(63, at(200_000)));
+    }
+
+    #[test]
+    fn asking_ahead_gives_nothing_early() {
+        let mut bucket = Bucket::full(3, SECOND);
+        assert_eq!((0..5).filter(|_| bucket.take(at(0))).count(), 3);
+        assert_eq!(bucket.available_at(at(5000)), at(5000));
+        assert!(!bucket.take(at(999)));
+        assert_eq!(Bucket::full(0, SECOND).available_at(at(0)), Instant::NEVER);
     }
 }

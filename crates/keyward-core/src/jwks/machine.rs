@@ -1,13 +1,17 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::{Bucket, NegativeCache, Patience};
+use super::budget::Bucket;
+use super::changes::{changes, newly_unusable};
 use super::protocol::*;
 use super::schedule::{self, Jitter};
 use super::{CacheConfig, OperatorState, Snapshot};
 use crate::jwk::{KeySet, UnusableKey};
 use crate::time::{Instant, Now, UnixTime};
+
+mod unknown_kids;
+use unknown_kids::UnknownKids;
 
 /// The key-set cache of one issuer.
 ///
@@ -31,7 +35,11 @@ pub struct Cache {
     expiry_reported: bool,
     unknown_kids: UnknownKids,
     operator_budget: Bucket,
+    /// Whether a refresh was asked for that no fetch has begun for yet.
+    refresh_asked: bool,
     generation: u64,
+    /// The deadline that readers know of.
+    published_until: Instant,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
 }
@@ -53,30 +61,12 @@ enum Phase {
     BackingOff { trigger: Trigger, attempt: u32, until: Instant },
 }
 
-/// Tokens whose key is not there, and what may be done for them.
-#[derive(Clone, Debug)]
-struct UnknownKids {
-    budget: Bucket,
-    negative: NegativeCache,
-    patience: Patience,
-    /// What is waited for, and when the last one to wait for it arrived.
-    waiting: BTreeMap<Option<String>, Instant>,
-    /// Whether a fetch is wanted as soon as the budget permits one.
-    wanted: bool,
-}
-
 impl Cache {
     /// A cache that has nothing yet and wants to fetch at once.
     #[must_use]
     pub fn new(config: CacheConfig, jitter: Jitter) -> Self {
         const OPERATOR_BURST: u32 = 4;
-        let unknown_kids = UnknownKids {
-            budget: Bucket::full(config.unknown_kid_burst, config.unknown_kid_interval),
-            negative: NegativeCache::new(config.negative_capacity, config.negative_ttl),
-            patience: Patience::new(config.max_waiting_kids),
-            waiting: BTreeMap::new(),
-            wanted: false,
-        };
+        let unknown_kids = UnknownKids::new(&config);
         Self {
             config,
             jitter,
@@ -91,7 +81,9 @@ impl Cache {
             expiry_reported: false,
             unknown_kids,
             operator_budget: Bucket::full(OPERATOR_BURST, Duration::from_secs(1)),
+            refresh_asked: false,
             generation: 0,
+            published_until: Instant::ORIGIN,
             actions: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -128,18 +120,21 @@ impl Cache {
             Phase::Fetching { .. } => Instant::NEVER,
         };
         let wanted = match self.phase {
-            Phase::Idle { .. } if self.unknown_kids.wanted => {
-                self.unknown_kids.budget.clone().available_at(now.instant)
+            Phase::Idle { .. } if self.unknown_kids.wanted => self.unknown_kids.budget.available_at(now.instant),
+            _ => Instant::NEVER,
+        };
+        let asked = match self.phase {
+            Phase::Idle { .. } | Phase::BackingOff { .. } if self.refresh_asked => {
+                self.operator_budget.available_at(now.instant)
             }
             _ => Instant::NEVER,
         };
-        let given_up = self.unknown_kids.waiting.values().min().map_or(Instant::NEVER, |at| *at + self.config.max_wait);
-        let expiry = match self.usable_until(now) {
-            Some(until) if !self.expiry_reported => until + Duration::from_nanos(1),
+        let expiry = match self.held.succeeded {
+            Some(_) if !self.expiry_reported => self.published_until + Duration::from_nanos(1),
             _ => Instant::NEVER,
         };
         let operator = self.operator.until_next_expiry(now.unix).map_or(Instant::NEVER, |left| now.instant + left);
-        phase.min(wanted).min(given_up).min(expiry).min(operator)
+        phase.min(wanted).min(asked).min(self.unknown_kids.waiting.gives_up_at()).min(expiry).min(operator)
     }
 
     /// Does what is due.
@@ -147,12 +142,16 @@ impl Cache {
         self.expire_operator(now);
         self.report_expiry(now);
         self.give_up_waiting(now.instant);
+        self.refresh_for_operator(now.instant);
         match self.phase {
             Phase::Idle { next, trigger } if next <= now.instant => self.fetch(trigger, 1, now.instant),
+            Phase::Idle { .. } if self.unknown_kids.wanted => self.fetch_for_unknown_kid(1, now.instant),
+            Phase::BackingOff { trigger: Trigger::UnknownKid, attempt, until } if until <= now.instant => {
+                self.fetch_for_unknown_kid(attempt, now.instant);
+            }
             Phase::BackingOff { trigger, attempt, until } if until <= now.instant => {
                 self.fetch(trigger, attempt, now.instant);
             }
-            Phase::Idle { .. } if self.unknown_kids.wanted => self.fetch_for_unknown_kid(now.instant),
             _ => {}
         }
     }
@@ -179,9 +178,13 @@ impl Cache {
             Input::RestoredOperator(state) => {
                 self.operator = state;
                 self.operator.expire(now.unix);
+                self.expiry_reported &= !self.is_usable(now);
                 self.publish(now);
             }
-            Input::Refresh => self.refresh_for_operator(now.instant),
+            Input::Refresh => {
+                self.refresh_asked = true;
+                self.refresh_for_operator(now.instant);
+            }
             Input::DenyKey(kid, until) => {
                 self.operator.denied.insert(kid, until);
                 self.operator_decided(now);
@@ -197,56 +200,6 @@ impl Cache {
         }
     }
 
-    /// What can be said about a key that was not found in a snapshot. After [`Miss::Wait`] an [`Action::Settle`]
-    /// follows.
-    pub fn key_missing(&mut self, query: &KeyQuery, now: Now) -> Miss {
-        let serving = self.is_usable(now);
-        if serving && query.kid.as_deref().is_some_and(|kid| self.held.set.has_kid(kid)) {
-            return Miss::Present;
-        }
-        if !query.plausible {
-            return self.suppress(Suppressed::Screened);
-        }
-        if let Some(kid) = &query.kid
-            && self.unknown_kids.negative.holds(kid, now.instant)
-        {
-            return self.suppress(Suppressed::NegativeCache);
-        }
-        if let Phase::Idle { .. } = self.phase {
-            self.unknown_kids.wanted = true;
-            self.fetch_for_unknown_kid(now.instant);
-        }
-        self.wait_or_answer(query, now)
-    }
-
-    fn wait_or_answer(&mut self, query: &KeyQuery, now: Now) -> Miss {
-        let soon = self.next_answer(now.instant) <= now.instant + self.config.max_wait;
-        if !soon {
-            return self.suppress(Suppressed::Cooldown);
-        }
-        let unknown = &mut self.unknown_kids;
-        let others = unknown.waiting.len();
-        if !unknown.waiting.contains_key(&query.kid) && !unknown.patience.allows(others, now.instant) {
-            return self.suppress(Suppressed::Budget);
-        }
-        unknown.waiting.insert(query.kid.clone(), now.instant);
-        Miss::Wait
-    }
-
-    /// When the fetch begins, or began, that can answer a question asked now.
-    fn next_answer(&mut self, now: Instant) -> Instant {
-        match self.phase {
-            Phase::Fetching { began, .. } => began,
-            Phase::BackingOff { until, .. } => until,
-            Phase::Idle { next, .. } => next.min(self.unknown_kids.budget.available_at(now)),
-        }
-    }
-
-    fn suppress(&mut self, why: Suppressed) -> Miss {
-        self.events.push_back(Event::Suppressed(why));
-        if self.is_trustworthy() { Miss::Absent } else { Miss::Unavailable }
-    }
-
     fn is_trustworthy(&self) -> bool {
         self.held.succeeded.is_some() && self.failed_in_a_row == 0 && self.last_success_began.is_some()
     }
@@ -258,25 +211,17 @@ impl Cache {
         self.next_id += 1;
         self.phase = Phase::Fetching { id, trigger, attempt, began: now };
         self.unknown_kids.wanted = false;
+        self.refresh_asked = false;
         let etag = self.held.etag.clone();
         self.actions.push_back(Action::Fetch { id, etag, timeout: self.config.refresh_timeout });
     }
 
-    fn fetch_for_unknown_kid(&mut self, now: Instant) {
-        if self.unknown_kids.budget.take(now) {
-            self.fetch(Trigger::UnknownKid, 1, now);
-        }
-    }
-
+    /// A refresh that was asked for while a fetch is under way follows it: what that fetch brings may be older than what
+    /// the operator knows of.
     fn refresh_for_operator(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Fetching { .. }) {
-            return;
-        }
-        if self.operator_budget.take(now) {
+        let free = !matches!(self.phase, Phase::Fetching { .. });
+        if free && self.refresh_asked && self.operator_budget.take(now) {
             self.fetch(Trigger::Operator, 1, now);
-        } else {
-            let next = self.operator_budget.available_at(now);
-            self.phase = Phase::Idle { next, trigger: Trigger::Operator };
         }
     }
 
@@ -313,8 +258,8 @@ impl Cache {
     }
 
     fn not_modified(&mut self, ended: Ended, max_age: Option<Duration>, now: Now) {
-        if self.held.set.keys().is_empty() {
-            let error = "the answer is 304, but nothing is cached".to_owned();
+        if self.held.set.keys().is_empty() || self.held.etag.is_none() {
+            let error = "the answer is 304, but nothing was asked that it could answer".to_owned();
             return self.failed(ended, FailureKind::Status, error, None, now);
         }
         self.held.ttl = self.config.effective_ttl(max_age);
@@ -384,19 +329,20 @@ impl Cache {
         serving: bool,
         now: Instant,
     ) -> Option<Duration> {
-        // While refreshes fail anyway, an unknown kid gets one attempt: its token is answered with 503 soon.
-        let single = ended.trigger == Trigger::UnknownKid && self.failed_in_a_row > 0;
+        // While refreshes fail anyway, an unknown kid gets one attempt: its token is answered with 503 soon. And while
+        // nothing can be served, the schedule tries more often than the budget of unknown kids allows.
+        let for_unknown_kid = ended.trigger == Trigger::UnknownKid;
+        let single = for_unknown_kid && (self.failed_in_a_row > 0 || !serving);
         if single || ended.attempt > self.config.refresh_retries {
             return None;
         }
-        let delay = schedule::until_retry(ended.attempt, &mut self.jitter);
-        if ended.trigger != Trigger::UnknownKid {
-            return Some(delay.max(if serving { capped(retry_after) } else { Duration::ZERO }));
+        let delay = schedule::until_retry(ended.attempt, serving, &mut self.jitter);
+        if for_unknown_kid {
+            // Failed fetches spend the budget too. It is taken when the attempt begins.
+            let permitted = self.unknown_kids.budget.available_at(now + delay).since(now);
+            return (permitted <= self.config.max_wait).then_some(permitted);
         }
-        // Failed fetches spend the budget too.
-        let permitted = self.unknown_kids.budget.available_at(now + delay);
-        self.unknown_kids.budget.take(permitted);
-        Some(permitted.since(now))
+        Some(delay.max(if serving { capped(retry_after) } else { Duration::ZERO }))
     }
 
     fn refresh_failed(&mut self, trigger: Trigger, keys_cached: usize, now: Now) {
@@ -409,7 +355,7 @@ impl Cache {
         if trigger == Trigger::UnknownKid {
             self.unknown_kids.patience.in_vain(now.instant);
         }
-        for kid in std::mem::take(&mut self.unknown_kids.waiting).into_keys() {
+        for kid in self.unknown_kids.waiting.take() {
             self.settle(kid, now.instant, Miss::Unavailable);
         }
     }
@@ -419,57 +365,11 @@ impl Cache {
         if self.last_success_began.is_some() { Trigger::Scheduled } else { Trigger::Startup }
     }
 
-    // ---- those who wait
-
-    /// Answers those whose key has come, and those who asked before the fetch began and whose key has not.
-    fn settle_after_success(&mut self, ended: Ended, now: Instant) {
-        let waiting = std::mem::take(&mut self.unknown_kids.waiting);
-        let (mut found, mut in_vain) = (0, 0);
-        for (kid, arrived) in waiting {
-            let present = kid.as_deref().is_none_or(|kid| self.held.set.has_kid(kid));
-            if present {
-                found += 1;
-                self.settle(kid, Instant::NEVER, Miss::Present);
-                continue;
-            }
-            in_vain += 1;
-            if let Some(kid) = &kid {
-                self.unknown_kids.negative.insert(kid, now);
-            }
-            self.settle(kid.clone(), ended.began, Miss::Absent);
-            if arrived > ended.began {
-                // Asked while the fetch was under way: the key may have been published since.
-                self.unknown_kids.waiting.insert(kid, arrived);
-            }
-        }
-        if found > 0 {
-            self.unknown_kids.patience.rewarded();
-        } else if in_vain > 0 || ended.trigger == Trigger::UnknownKid {
-            self.unknown_kids.patience.in_vain(now);
-        }
-        if !self.unknown_kids.waiting.is_empty() {
-            self.unknown_kids.wanted = true;
-            self.fetch_for_unknown_kid(now);
-        }
-    }
-
-    fn settle(&mut self, kid: Option<String>, arrived_until: Instant, answer: Miss) {
-        self.actions.push_back(Action::Settle(Settled { kid, arrived_until, answer }));
-    }
-
-    fn give_up_waiting(&mut self, now: Instant) {
-        let bound = self.config.max_wait;
-        let over: Vec<_> = self.unknown_kids.waiting.extract_if(.., |_, arrived| *arrived + bound <= now).collect();
-        for (kid, arrived) in over {
-            // Not "absent": the fetch that could say so has not ended.
-            self.settle(kid, arrived, Miss::Unavailable);
-        }
-    }
-
     // ---- what readers see
 
     fn publish(&mut self, now: Now) {
         self.generation += 1;
+        self.published_until = self.usable_until(now).unwrap_or(Instant::ORIGIN);
         let set = (*self.held.set).clone().with_denied(self.operator.denied_at(now.unix));
         let next_try = match self.phase {
             Phase::Idle { next, .. } => next,
@@ -482,7 +382,7 @@ impl Cache {
             succeeded: self.held.succeeded.map(|(instant, _)| instant),
             succeeded_at: self.held.succeeded.map(|(_, at)| at),
             fresh_until: self.held.succeeded.map_or(Instant::ORIGIN, |(instant, _)| instant + self.held.ttl),
-            usable_until: self.usable_until(now).unwrap_or(Instant::ORIGIN),
+            usable_until: self.published_until,
             trustworthy: self.is_trustworthy(),
             next_try,
         })));
@@ -490,7 +390,10 @@ impl Cache {
 
     fn usable_until(&self, now: Now) -> Option<Instant> {
         let (succeeded, _) = self.held.succeeded?;
-        Some(succeeded + self.config.stale_ttl() + self.operator.extension_at(now.unix))
+        let ordinary = succeeded + self.config.stale_ttl();
+        // An extension moves the deadline no further than to its own end, so that readers keep to it by themselves.
+        let (by, left) = self.operator.extension_at(now.unix);
+        Some(ordinary.max((ordinary + by).min(now.instant + left)))
     }
 
     fn is_usable(&self, now: Now) -> bool {
@@ -502,17 +405,21 @@ impl Cache {
     }
 
     fn report_expiry(&mut self, now: Now) {
-        if self.expiry_reported || self.is_usable(now) {
+        let Some(age) = self.age(now.instant) else { return };
+        if self.expiry_reported || now.instant <= self.published_until {
             return;
         }
-        if let Some(age) = self.age(now.instant) {
-            self.expiry_reported = true;
-            self.events.push_back(Event::Expired { age });
-            // Every second counts now: do not sit out a delay that was chosen while keys still served.
-            match &mut self.phase {
-                Phase::Idle { next: at, .. } | Phase::BackingOff { until: at, .. } => *at = (*at).min(now.instant),
-                Phase::Fetching { .. } => {}
-            }
+        if self.is_usable(now) {
+            // The calendar was set back, and with it the end of an extension was put off.
+            self.publish(now);
+            return;
+        }
+        self.expiry_reported = true;
+        self.events.push_back(Event::Expired { age });
+        // Every second counts now: do not sit out a delay that was chosen while keys still served.
+        match &mut self.phase {
+            Phase::Idle { next: at, .. } | Phase::BackingOff { until: at, .. } => *at = (*at).min(now.instant),
+            Phase::Fetching { .. } => {}
         }
     }
 
@@ -540,7 +447,9 @@ impl Cache {
             "it has no usable keys"
         } else if stored.succeeded_at.since(now.unix) > CLOCK_TOLERANCE {
             "it is from the future: its age cannot be known"
-        } else if age > self.config.stale_ttl() + self.operator.extension_at(now.unix) {
+        } else if age > now.instant.since(Instant::ORIGIN) {
+            "it is older than the clock can tell"
+        } else if age > self.config.stale_ttl() + self.operator.extension_at(now.unix).0 {
             "it is older than the stale ttl"
         } else {
             self.held = Held {
@@ -551,6 +460,7 @@ impl Cache {
             };
             self.events.push_back(Event::Restored { keys: Arc::clone(&self.held.set), age });
             self.publish(now);
+            self.settle_present();
             return;
         };
         self.events.push_back(Event::RestoreIgnored { why });
@@ -583,32 +493,9 @@ fn capped(retry_after: Option<Duration>) -> Duration {
     retry_after.unwrap_or_default().min(Duration::from_secs(30))
 }
 
-fn newly_unusable(old: &KeySet, new: &KeySet) -> Vec<UnusableKey> {
-    let known = |key: &UnusableKey| old.unusable().iter().any(|one| one.kid == key.kid && one.why == key.why);
-    new.unusable().iter().filter(|key| !known(key)).cloned().collect()
-}
-
-/// How the sets differ; `None` if they do not, or if there was none before.
-fn changes(old: &KeySet, new: &KeySet) -> Option<KeyChanges> {
-    if old.keys().is_empty() {
-        return None;
-    }
-    let name = |key: &crate::jwk::Key| key.kid().map_or_else(|| key.thumbprint().to_string(), str::to_owned);
-    let missing_from = |set: &KeySet, other: &KeySet| -> Vec<String> {
-        set.keys().iter().filter(|key| !other.keys().iter().any(|one| one.is_same(key))).map(|key| name(key)).collect()
-    };
-    let (mut added, mut removed) = (missing_from(new, old), missing_from(old, new));
-    if added.is_empty() && removed.is_empty() {
-        return None;
-    }
-    let disjoint = removed.len() == old.keys().len();
-    let replaced: Vec<String> = added.iter().filter(|kid| removed.contains(kid)).cloned().collect();
-    added.retain(|kid| !replaced.contains(kid));
-    removed.retain(|kid| !replaced.contains(kid));
-    Some(KeyChanges { added, removed, replaced, disjoint })
-}
-
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

@@ -31,9 +31,10 @@ impl OperatorState {
             .collect()
     }
 
-    /// What is added to the stale ttl at `now`.
-    pub(super) fn extension_at(&self, now: UnixTime) -> Duration {
-        self.extension.filter(|extension| now < extension.until).map_or(Duration::ZERO, |extension| extension.by)
+    /// What is added to the stale ttl at `now`, and for how long it still is.
+    pub(super) fn extension_at(&self, now: UnixTime) -> (Duration, Duration) {
+        let in_force = self.extension.filter(|extension| now < extension.until);
+        in_force.map_or_else(Default::default, |extension| (extension.by, extension.until.since(now)))
     }
 
     /// Drops what has run out; whether anything had.

@@ -93,6 +93,21 @@ pub enum RefreshOutcome {
     Failure,
 }
 
+impl RefreshOutcome {
+    /// Every outcome; `outcome as usize` is its index.
+    pub const ALL: [Self; 3] = [Self::Success, Self::NotModified, Self::Failure];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::NotModified => "not_modified",
+            Self::Failure => "failure",
+        }
+    }
+}
+
 /// A set as it was fetched.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -135,7 +150,8 @@ pub enum Input {
     },
     /// A set kept by an earlier process was found.
     Restored(Stored),
-    /// What the operator had decided before the restart.
+    /// What the operator had decided before the restart. To be given before [`Input::Restored`], whose age an extension
+    /// may excuse.
     RestoredOperator(OperatorState),
     /// Refresh now.
     Refresh,

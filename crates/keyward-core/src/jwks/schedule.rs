@@ -33,14 +33,16 @@ impl Jitter {
 
 /// From a success to the next refresh: about four fifths of the ttl, so that a refresh that works is never late.
 pub(super) fn until_next_refresh(ttl: Duration, jitter: &mut Jitter) -> Duration {
-    jitter.between(ttl.mul_f64(0.72), ttl.mul_f64(0.8))
+    /// However short the ttl is, the issuer is not asked in a loop.
+    const LEAST: Duration = Duration::from_millis(200);
+    jitter.between(ttl.mul_f64(0.72), ttl.mul_f64(0.8)).max(LEAST)
 }
 
 /// From a failed attempt to the next one of the same refresh: exponential, with full jitter.
-pub(super) fn until_retry(attempt: u32, jitter: &mut Jitter) -> Duration {
+pub(super) fn until_retry(attempt: u32, serving: bool, jitter: &mut Jitter) -> Duration {
     const BASE: Duration = Duration::from_millis(200);
-    const CAP: Duration = Duration::from_secs(5);
-    let ceiling = BASE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(CAP);
+    let cap = Duration::from_secs(if serving { 5 } else { 1 });
+    let ceiling = BASE.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(cap);
     jitter.between(ceiling / 20, ceiling)
 }
 
@@ -79,14 +81,16 @@ mod tests {
         let mut jitter = Jitter::seeded(1);
         let config = CacheConfig::default();
         for n in 1..200 {
-            let retry = until_retry(n, &mut jitter);
+            let retry = until_retry(n, true, &mut jitter);
             assert!(retry >= Duration::from_millis(10) && retry <= Duration::from_secs(5));
+            assert!(until_retry(n, false, &mut jitter) <= Duration::from_secs(1));
+            assert!(until_next_refresh(Duration::ZERO, &mut jitter) >= Duration::from_millis(200));
             let serving = until_next_try(&config, true, n, &mut jitter);
             assert!(serving >= Duration::from_secs(1) && serving <= Duration::from_secs(30));
             let empty = until_next_try(&config, false, n, &mut jitter);
             assert!(empty >= Duration::from_millis(500) && empty <= Duration::from_secs(1));
         }
-        assert!(until_retry(1, &mut jitter) <= Duration::from_millis(200));
+        assert!(until_retry(1, true, &mut jitter) <= Duration::from_millis(200));
         assert!(until_next_try(&config, true, 1, &mut jitter) <= Duration::from_secs(2));
     }
 }

@@ -127,6 +127,12 @@ impl Snapshot {
         self.succeeded_at
     }
 
+    /// From the last success to the moment at which nothing is served any more; `None` for keys that never age.
+    #[must_use]
+    pub fn usable_for(&self) -> Option<Duration> {
+        self.succeeded.map(|succeeded| self.usable_until.since(succeeded))
+    }
+
     /// Until nothing is served any more; zero once that is so, `None` for keys that never age.
     #[must_use]
     pub fn fails_closed_in(&self, now: Instant) -> Option<Duration> {

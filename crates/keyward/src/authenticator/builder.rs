@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use keyward_core::jwks::{Action, Cache, Event, Input, Jitter, Snapshot, Stored};
+use keyward_core::jwks::{Action, Cache, CacheConfig, Event, Input, Jitter, OperatorState, Snapshot, Stored};
 use keyward_core::policy::Policy;
 
 use super::{Authenticator, Inner, Issuer};
@@ -125,8 +125,8 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Takes over the keys that `predecessor` has for issuers of the same name and source: for a change of
-    /// configuration without a gap.
+    /// Takes over the keys that `predecessor` has for issuers of the same name and source, and what the operator has
+    /// decided about issuers of the same name: for a change of configuration without a gap.
     #[must_use]
     pub fn inherit(mut self, predecessor: &Authenticator) -> Self {
         self.predecessor = Some(predecessor.clone());
@@ -179,7 +179,6 @@ impl AuthenticatorBuilder {
     fn start(&self, config: IssuerConfig, tasks: &mut Vec<tokio::task::JoinHandle<()>>) -> Result<Issuer, BuildError> {
         let name = Arc::clone(config.verifier.name());
         let unusable = |error| BuildError::Source { issuer: name.to_string(), error };
-        let max_wait = config.cache.max_wait;
         let identity = config.keys.identity();
         let source = match config.keys {
             KeySource::Url(url) => Source::Http(HttpSource::new(&url, &config.fetch).map_err(unusable)?),
@@ -200,39 +199,55 @@ impl AuthenticatorBuilder {
         };
         let identity = identity.unwrap_or_default();
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
-        let mut cache = Cache::new(config.cache, Jitter::seeded(random_seed()));
+        let mut cache = Cache::new(config.cache.clone(), Jitter::seeded(random_seed()));
         self.restore(&mut cache, &name, &identity, &snapshot);
         let persister = self
             .store
             .clone()
             .map(|store| Persister::start(store, Arc::clone(&name), identity.clone(), Arc::clone(&self.observer)));
+        let operator = Arc::new(ArcSwap::from_pointee(cache.operator().clone()));
         let (driver, task) = driver::start(driver::Setup {
             issuer: name,
             cache,
             source,
             snapshot: Arc::clone(&snapshot),
+            operator: Arc::clone(&operator),
             persister,
             clock: Arc::clone(&self.clock),
             observer: Arc::clone(&self.observer),
         });
         tasks.push(task);
-        Ok(Issuer { verifier: config.verifier, snapshot, driver: Some(driver), max_wait, source: Some(identity) })
+        Ok(Issuer {
+            verifier: config.verifier,
+            snapshot,
+            operator,
+            driver: Some(driver),
+            cache: config.cache,
+            source: Some(identity),
+        })
     }
 
     /// Gives the cache what was kept, before anybody can ask for it.
     fn restore(&self, cache: &mut Cache, name: &Arc<str>, source: &str, snapshot: &ArcSwap<Snapshot>) {
         let now = self.clock.now();
-        if let Some(store) = &self.store {
-            match store.load_operator(name) {
-                Ok(Some(state)) => cache.handle(Input::RestoredOperator(state), now),
-                Ok(None) => {}
-                Err(error) => self.observer.store_failed(name, &error),
-            }
+        if let Some(state) = self.decided(name) {
+            cache.handle(Input::RestoredOperator(state), now);
         }
         if let Some(stored) = self.kept(name, source) {
             cache.handle(Input::Restored(stored), now);
         }
         publish(cache, snapshot, |event| self.observer.key_set(name, event));
+    }
+
+    /// What the operator has decided: the predecessor knows better than the disk, which may be slow or broken.
+    fn decided(&self, name: &Arc<str>) -> Option<OperatorState> {
+        let inherited = self.predecessor.as_ref().and_then(|predecessor| predecessor.inner.decided(name));
+        inherited.or_else(|| {
+            self.store.as_ref()?.load_operator(name).unwrap_or_else(|error| {
+                self.observer.store_failed(name, &error);
+                None
+            })
+        })
     }
 
     /// The newest of what is on disk and what the predecessor has.
@@ -260,6 +275,11 @@ fn publish(cache: &mut Cache, snapshot: &ArcSwap<Snapshot>, tell: impl Fn(&Event
 }
 
 impl Inner {
+    fn decided(&self, name: &str) -> Option<OperatorState> {
+        let issuer = self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)?;
+        issuer.driver.as_ref().map(|_| issuer.operator.load().as_ref().clone())
+    }
+
     fn held(&self, name: &str, source: &str) -> Option<Stored> {
         let issuer = self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)?;
         let snapshot = issuer.snapshot.load();
@@ -271,7 +291,14 @@ impl Inner {
 impl Issuer {
     fn without_driver(verifier: keyward_core::verifier::Verifier, snapshot: Snapshot) -> Self {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        Self { verifier, snapshot, driver: None, max_wait: std::time::Duration::ZERO, source: None }
+        Self {
+            verifier,
+            snapshot,
+            operator: Arc::default(),
+            driver: None,
+            cache: CacheConfig::default(),
+            source: None,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use keyward_core::jwks::FailureKind;
 use reqwest::{Client, Url};
@@ -15,8 +16,10 @@ pub(crate) struct DiscoverySource {
     options: FetchOptions,
     client: Client,
     /// Where the set was found the last time, and the client for that origin.
-    found: Mutex<Option<(Url, Client)>>,
+    found: Mutex<Option<Place>>,
 }
+
+type Place = (Url, Client);
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -34,20 +37,28 @@ impl DiscoverySource {
 
     /// Asks the metadata each time, so that a set that moves is followed; when only the metadata cannot be had, the
     /// place where the set was found before serves.
-    pub(super) async fn fetch(&self, etag: Option<&str>) -> Result<Fetch, FetchError> {
-        let (url, client) = match self.discover().await {
+    pub(super) async fn fetch(&self, etag: Option<&str>, timeout: Duration) -> Result<Fetch, FetchError> {
+        let before = self.found();
+        // Metadata that hangs leaves time for the place that is known.
+        let patience = if before.is_some() { timeout / 2 } else { timeout };
+        let discovered = tokio::time::timeout(patience, self.discover()).await.unwrap_or_else(|_| {
+            Err(metadata(FetchError::new(FailureKind::Timeout, format!("no answer within {} s", patience.as_secs_f64()))))
+        });
+        let (url, client) = match discovered {
             Ok(found) => {
-                if let Ok(mut place) = self.found.lock() {
-                    *place = Some(found.clone());
-                }
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
                 found
             }
-            Err(error) => self.found.lock().ok().and_then(|place| place.clone()).ok_or(error)?,
+            Err(error) => before.ok_or(error)?,
         };
         fetch_set(&client, &url, etag).await
     }
 
-    async fn discover(&self) -> Result<(Url, Client), FetchError> {
+    fn found(&self) -> Option<Place> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn discover(&self) -> Result<Place, FetchError> {
         let answer = self.client.get(self.metadata_url.clone()).send().await;
         let answer =
             answer.map_err(|error| super::http::classify(&error)).and_then(expect_success).map_err(metadata)?;
@@ -61,8 +72,17 @@ impl DiscoverySource {
         }
         let url = check_url(&found.jwks_uri, self.options.allow_http)
             .map_err(|error| parse(&format!("has an unusable jwks_uri: {error}")))?;
-        let client = client(&url, &self.options).map_err(|error| parse(&error.to_string()))?;
+        let client = self.client_for(&url).map_err(|error| parse(&error.to_string()))?;
         Ok((url, client))
+    }
+
+    /// Making a client reads certificates: the ones there are serve as long as the origin stays the same.
+    fn client_for(&self, url: &Url) -> Result<Client, UrlError> {
+        match self.found() {
+            _ if url.origin() == self.metadata_url.origin() => Ok(self.client.clone()),
+            Some((place, client)) if url.origin() == place.origin() => Ok(client),
+            _ => client(url, &self.options),
+        }
     }
 }
 

@@ -47,8 +47,12 @@ impl FileSource {
         let unreadable = |error: std::io::Error| {
             FetchError::new(FailureKind::Body, format!("{} cannot be read: {error}", self.path.display()))
         };
-        let length = tokio::fs::metadata(&self.path).await.map_err(unreadable)?.len();
-        if length > MAX_BYTES as u64 {
+        let metadata = tokio::fs::metadata(&self.path).await.map_err(unreadable)?;
+        if !metadata.is_file() {
+            // Reading a pipe could wait, and a device go on, for ever.
+            return Err(FetchError::new(FailureKind::Body, format!("{} is no regular file", self.path.display())));
+        }
+        if metadata.len() > MAX_BYTES as u64 {
             return Err(FetchError::new(FailureKind::Body, format!("{} is larger than 1 MiB", self.path.display())));
         }
         tokio::fs::read(&self.path).await.map_err(unreadable)

@@ -1,0 +1,6 @@
+//! What the measurements share: an issuer that signs tokens like Supabase Auth's, and those who verify them.
+
+pub mod contenders;
+pub mod issuer;
+
+pub use issuer::{Alg, Issuer};

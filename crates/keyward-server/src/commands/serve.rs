@@ -1,0 +1,291 @@
+//! `keyward serve`: everything that is configured.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use keyward::clock::{Clock, SystemClock};
+use keyward::{Observer, Reason};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::Level;
+
+use crate::app::{App, timestamp};
+use crate::cli::SettingsArgs;
+use crate::config::{Config, ConfigError, Database, Flags};
+use crate::dev;
+use crate::engine::Engine;
+use crate::exit::Exit;
+use crate::server;
+use crate::store::{LazyStore, SqliteStore};
+use crate::telemetry::keys::KeyReporter;
+use crate::telemetry::log::{Fields, Log, LogSettings};
+use crate::telemetry::metrics::{JobOutcome, Metrics, REVISION};
+use crate::telemetry::requests::RequestReporter;
+
+/// How often expired leases are looked for.
+const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+/// How often verifications are summarised in the log.
+const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
+
+/// The command line of `keyward serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Configuration file (TOML); environment variables and flags override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Try Keyward: start the embedded issuer, seed two users and a worker, print what to paste next, and listen on
+    /// loopback only unless told otherwise
+    #[arg(long)]
+    pub dev: bool,
+    /// What overrides the file and the environment.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+impl ServeArgs {
+    fn flags(&self) -> Flags {
+        let mut flags = self.settings.flags();
+        flags.dev_issuer = self.dev.then(|| dev::ISSUER_URL.to_owned());
+        flags
+    }
+
+    fn read(&self) -> Result<Config, ConfigError> {
+        let config = Config::read(&self.flags(), self.config.as_deref())?;
+        config.require_issuers()?;
+        Ok(config)
+    }
+}
+
+/// Runs the service until it is told to stop.
+#[must_use]
+pub fn run(args: ServeArgs) -> Exit {
+    let config = match args.read() {
+        Ok(config) => config,
+        Err(error) => return misconfigured(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return misconfigured(&format!("the runtime cannot be started: {error}")),
+    };
+    let clock = || {
+        let millis = i128::from(SystemClock.now().unix.as_millis());
+        OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    };
+    let settings = LogSettings { filter: config.log_filter.clone(), format: config.log_format, clock };
+    let (log, _guard) = Log::to_stdout(settings);
+    // Fails only when the process has a subscriber already, as under a test.
+    let _ = log.install();
+    match runtime.block_on(serve(&args, &config, &log)) {
+        Ok(()) => Exit::Success,
+        Err(error) => misconfigured(&error),
+    }
+}
+
+fn misconfigured(error: &dyn std::fmt::Display) -> Exit {
+    eprintln!("keyward: {error}");
+    Exit::Usage
+}
+
+/// Everything that runs until the service is told to stop.
+struct Service {
+    app: App,
+    log: Log,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+async fn serve(args: &ServeArgs, config: &Config, log: &Log) -> Result<(), String> {
+    for warning in config.warnings() {
+        log.emit(Level::WARN, "configuration_warning", warning, Fields::new());
+    }
+    let metrics = Metrics::new(&Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>());
+    let metrics = Arc::new(metrics.map_err(|error| error.to_string())?);
+    let listener = server::bind(config.listen).await?;
+    let ops_listener = match config.ops_listen {
+        Some(address) => Some(server::bind(address).await?),
+        None => None,
+    };
+    let issuer = if args.dev { Some(Arc::new(start_issuer(config).await?)) } else { None };
+    let app = start_app(config, log, metrics)?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let mut service = Service::start(app, log, listener, ops_listener);
+    service.report_start(config, address);
+    let worker = issuer.as_ref().map(|issuer| dev::Worker::start(address, Arc::clone(issuer)));
+    if args.dev {
+        eprint!("{}", dev::welcome(address));
+    }
+    service.until_told_to_stop(args).await?;
+    if let Some(worker) = worker {
+        worker.stop().await;
+    }
+    service.stop().await;
+    if let Some(issuer) = issuer.and_then(Arc::into_inner) {
+        issuer.stop().await;
+    }
+    Ok(())
+}
+
+async fn start_issuer(config: &Config) -> Result<keyward_issuer::Issuer, String> {
+    dev::start_issuer(&config.data_dir).await.map_err(|error| format!("the development issuer: {error}"))
+}
+
+fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>) -> Result<App, String> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let observer: Arc<dyn Observer> = Arc::new(KeyReporter::new(log.clone(), Arc::clone(&metrics)));
+    let engine = Engine::start(config, observer).map_err(|error| error.to_string())?;
+    let path = match &config.database {
+        Database::Sqlite { path } => path.clone(),
+        Database::Postgres { .. } => {
+            return Err("KEYWARD_DATABASE_URL: this version keeps jobs in SQLite only (accepted: sqlite://…)".to_owned());
+        }
+    };
+    let first_issuer = config.issuers.first().map(|issuer| issuer.name.clone()).unwrap_or_default();
+    for issuer in &config.issuers {
+        // Every series is there from the start.
+        let _ = metrics.issuer(&issuer.name);
+    }
+    let reporter = RequestReporter::new(log.clone(), Arc::clone(&metrics), Arc::clone(&clock), first_issuer);
+    Ok(App {
+        engine,
+        store: Arc::new(LazyStore::new(SqliteStore::opener(path))),
+        metrics,
+        reporter: Arc::new(reporter),
+        clock,
+    })
+}
+
+impl Service {
+    fn start(app: App, log: &Log, listener: TcpListener, ops_listener: Option<TcpListener>) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = vec![tokio::spawn(server::serve(listener, app.routes(ops_listener.is_none()), stopping.clone()))];
+        if let Some(ops_listener) = ops_listener {
+            tasks.push(tokio::spawn(server::serve(ops_listener, app.ops_routes(), stopping.clone())));
+        }
+        tasks.push(tokio::spawn(reclaim(app.clone(), log.clone(), stopping.clone())));
+        tasks.push(tokio::spawn(summarise(Arc::clone(&app.reporter), stopping)));
+        Self { app, log: log.clone(), stop, tasks }
+    }
+
+    fn report_start(&self, config: &Config, address: SocketAddr) {
+        let names: Vec<&str> = config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        let fields = Fields::new()
+            .with("version", env!("CARGO_PKG_VERSION"))
+            .with("revision", REVISION)
+            .with("listen", address.to_string())
+            .with_some("ops_listen", config.ops_listen.map(|address| address.to_string()))
+            .with("issuers", names)
+            .with("data_dir", config.data_dir.display().to_string());
+        self.log.emit(Level::INFO, "service_started", "the service accepts requests", fields);
+    }
+
+    async fn until_told_to_stop(&mut self, args: &ServeArgs) -> Result<(), String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
+        let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        let mut hang_up = listen(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                () = received(&mut terminate) => break,
+                () = received(&mut interrupt) => break,
+                () = received(&mut hang_up) => self.reload(args).await,
+            }
+        }
+        self.log.emit(Level::INFO, "service_stopping", "no new requests; those in flight are finished", Fields::new());
+        Ok(())
+    }
+
+    /// Reads the configuration again and refreshes every key set. A configuration that cannot work changes nothing.
+    async fn reload(&self, args: &ServeArgs) {
+        let read = match &args.config {
+            Some(path) => {
+                let (flags, path) = (args.flags(), path.clone());
+                tokio::task::spawn_blocking(move || Config::read(&flags, Some(&path))).await
+            }
+            None => Ok(args.read()),
+        };
+        let outcome = match read {
+            Ok(Ok(config)) => config
+                .require_issuers()
+                .map_err(|error| error.to_string())
+                .and_then(|()| self.app.engine.reconfigure(&config).map_err(|error| error.to_string())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match outcome {
+            Ok(()) => {
+                let message = "issuers, policies and token cache are as configured now; addresses, store and log change at \
+                               a restart";
+                self.log.emit(Level::INFO, "configuration_reloaded", message, Fields::new());
+            }
+            Err(error) => {
+                let fields = Fields::new().with("error", error);
+                let message = "the configuration was read again and is not used: the one before stays in force";
+                self.log.emit(Level::ERROR, "configuration_rejected", message, fields);
+            }
+        }
+        let engine = self.app.engine.current();
+        tokio::spawn(async move {
+            let names: Vec<String> = engine.issuer_names().map(str::to_owned).collect();
+            for name in names {
+                engine.refresh(&name).await;
+            }
+        });
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.app.store.close().await;
+        self.app.reporter.summarise();
+        self.app.engine.shutdown().await;
+        self.log.emit(Level::INFO, "service_stopped", "everything is written and closed", Fields::new());
+    }
+}
+
+async fn received(signal: &mut Signal) {
+    // A stream that has ended will never tell of a signal.
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Puts jobs back whose workers have gone silent.
+async fn reclaim(app: App, log: Log, mut stop: watch::Receiver<bool>) {
+    let mut store_works = true;
+    loop {
+        let reclaimed = app.store.reclaim_expired(timestamp(&*app.clock)).await;
+        match &reclaimed {
+            Ok(reclaimed) => (0..reclaimed.failed).for_each(|_| app.metrics.job_finished(JobOutcome::Failed)),
+            Err(error) if store_works => {
+                let fields = Fields::new().with("error", error.to_string());
+                let message = "jobs cannot be kept; tokens are verified all the same";
+                log.emit(Level::ERROR, "store_unavailable", message, fields);
+            }
+            Err(_) => {}
+        }
+        if reclaimed.is_ok() && !store_works {
+            log.emit(Level::INFO, "store_available", "jobs can be kept again", Fields::new());
+        }
+        store_works = reclaimed.is_ok();
+        tokio::select! {
+            () = tokio::time::sleep(RECLAIM_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn summarise(reporter: Arc<RequestReporter>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SUMMARISE_EVERY) => reporter.summarise(),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

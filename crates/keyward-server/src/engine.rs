@@ -1,0 +1,186 @@
+//! The engine as it is configured, and its replacement when the configuration is read again.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use keyward::alg::Algorithm;
+use keyward::jwk::KeySet;
+use keyward::jwks::CacheConfig;
+use keyward::policy::{ClaimRule, ClaimTest};
+use keyward::verifier::VerifierError;
+use keyward::{
+    Authenticator, BuildError, FetchOptions, IssuerConfig, KeySource, Observer, Policy, TokenCacheConfig, Verifier,
+};
+
+use crate::config::{self, Aal, Config, IssuerSettings, PolicySettings, Subject};
+
+/// The policy of the worker routes. Its name cannot be one of the configuration's.
+pub const WORKER_POLICY: &str = "keyward:worker";
+/// The role that leases and finishes jobs.
+const WORKER_ROLE: &str = "service_role";
+/// The directory of the last known good key sets, in the data directory.
+const KEYS_DIRECTORY: &str = "jwks";
+
+/// The engine that requests are verified with, replaced as a whole.
+#[derive(Clone)]
+pub struct Engine {
+    current: Arc<ArcSwap<Authenticator>>,
+    observer: Arc<dyn Observer>,
+}
+
+/// The configuration cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// An issuer's tokens cannot be verified.
+    #[error("issuer {issuer}: {error}")]
+    Verifier {
+        /// The issuer's name.
+        issuer: String,
+        /// What is wrong.
+        error: VerifierError,
+    },
+    /// The engine cannot be started.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl Engine {
+    /// Starts the engine.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot work; that keys cannot be fetched right now is none.
+    pub fn start(config: &Config, observer: Arc<dyn Observer>) -> Result<Self, EngineError> {
+        let authenticator = build(config, &observer, None)?;
+        Ok(Self { current: Arc::new(ArcSwap::from_pointee(authenticator)), observer })
+    }
+
+    /// Starts another engine for a changed configuration and lets it take over, keys included. On an error the engine
+    /// that runs goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::start`].
+    pub fn reconfigure(&self, config: &Config) -> Result<(), EngineError> {
+        let authenticator = build(config, &self.observer, Some(&self.current.load()))?;
+        self.current.store(Arc::new(authenticator));
+        Ok(())
+    }
+
+    /// The engine that runs now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Authenticator> {
+        self.current.load_full()
+    }
+
+    /// Waits until what the engine keeps is written.
+    pub async fn shutdown(&self) {
+        let authenticator = Authenticator::clone(&self.current.load());
+        authenticator.shutdown().await;
+    }
+}
+
+impl keyward_tower::Engine for Engine {
+    fn authenticator(&self) -> Authenticator {
+        Authenticator::clone(&self.current.load())
+    }
+}
+
+fn build(
+    config: &Config,
+    observer: &Arc<dyn Observer>,
+    predecessor: Option<&Authenticator>,
+) -> Result<Authenticator, EngineError> {
+    let tokens = config.token_cache.enabled.then_some(TokenCacheConfig {
+        max_entries: config.token_cache.max_entries as u64,
+        max_bytes: config.token_cache.max_bytes as u64,
+    });
+    let mut builder = Authenticator::builder()
+        .token_cache(tokens)
+        .keep_keys_in(config.data_dir.join(KEYS_DIRECTORY))
+        .observer(Arc::clone(observer));
+    for settings in &config.issuers {
+        builder = builder.issuer(issuer(settings, config)?);
+    }
+    for settings in &config.policies {
+        builder = builder.policy(policy(settings, &config.policies));
+    }
+    if let Some(predecessor) = predecessor {
+        builder = builder.inherit(predecessor);
+    }
+    let worker = Policy { roles: vec![WORKER_ROLE.to_owned()], subject_required: false, ..Policy::named(WORKER_POLICY) };
+    Ok(builder.policy(worker).build()?)
+}
+
+fn issuer(settings: &IssuerSettings, config: &Config) -> Result<IssuerConfig, EngineError> {
+    let mut verifier = Verifier::builder(settings.name.as_str())
+        .ignore_trailing_slash(settings.ignore_trailing_slash)
+        .leeway(config.leeway)
+        .max_token_bytes(config.max_token_bytes);
+    for iss in &settings.issuers {
+        verifier = verifier.issuer(iss.as_str());
+    }
+    for aud in &settings.audiences {
+        verifier = verifier.audience(aud.as_str());
+    }
+    if let Some(names) = &settings.algorithms {
+        verifier = verifier.algorithms(names.iter().filter_map(|name| Algorithm::from_name(name)));
+    }
+    if let Some(secret) = &settings.hs256_secret {
+        verifier = verifier.secret(secret.reveal());
+    }
+    let verifier =
+        verifier.build().map_err(|error| EngineError::Verifier { issuer: settings.name.clone(), error })?;
+    let (keys, allow_http) = match &settings.keys {
+        config::KeySource::JwksUrl { url, allow_http } => (KeySource::Url(url.clone()), *allow_http),
+        config::KeySource::Discovery { issuer_url, allow_http } => {
+            (KeySource::Discovery(issuer_url.clone()), *allow_http)
+        }
+        config::KeySource::File(path) => (KeySource::File(path.clone()), false),
+        config::KeySource::Static(keys) => {
+            let texts: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            (KeySource::Static(KeySet::from_jwks(texts.iter().map(String::as_str))), false)
+        }
+        config::KeySource::None => (KeySource::None, false),
+    };
+    let cache = CacheConfig {
+        ttl: settings.cache_ttl,
+        stale_ttl: settings.stale_ttl,
+        refresh_timeout: settings.refresh_timeout,
+        refresh_retries: settings.refresh_retries,
+        ..CacheConfig::default()
+    };
+    let fetch = FetchOptions { ca_file: settings.ca_file.clone(), allow_http, ..FetchOptions::default() };
+    Ok(IssuerConfig { verifier, keys, cache, fetch })
+}
+
+fn policy(settings: &PolicySettings, all: &[PolicySettings]) -> Policy {
+    let named = |name: &String| all.iter().find(|other| other.name == *name);
+    Policy {
+        name: settings.name.clone(),
+        issuers: settings.issuers.clone().unwrap_or_default(),
+        audiences: settings.audiences.clone().unwrap_or_default(),
+        roles: settings.roles.clone().unwrap_or_default(),
+        assurance: settings.aal.map(|aal| match aal {
+            Aal::Aal1 => keyward::policy::Assurance::Aal1,
+            Aal::Aal2 => keyward::policy::Assurance::Aal2,
+            Aal::Aal3 => keyward::policy::Assurance::Aal3,
+        }),
+        anonymous: settings.anonymous,
+        subject_required: settings.subject == Subject::Required,
+        claims: settings.claims.iter().map(claim_rule).collect(),
+        // The configuration knows every name and has no cycles.
+        any: settings.any.iter().filter_map(named).map(|other| Arc::new(policy(other, all))).collect(),
+    }
+}
+
+fn claim_rule(condition: &config::ClaimCondition) -> ClaimRule {
+    let test = match &condition.test {
+        config::ClaimTest::Equals(value) => ClaimTest::Equals(value.clone()),
+        config::ClaimTest::In(values) => ClaimTest::In(values.clone()),
+        config::ClaimTest::Contains(value) => ClaimTest::Contains(value.clone()),
+        config::ClaimTest::Exists(expected) => ClaimTest::Exists(*expected),
+    };
+    ClaimRule { path: condition.path.clone(), test }
+}

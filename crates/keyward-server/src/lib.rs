@@ -1,0 +1,14 @@
+//! The service: its commands, its configuration, the jobs API, and what it tells operators.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod dev;
+pub mod engine;
+pub mod exit;
+pub mod jobs;
+pub mod server;
+pub mod store;
+pub mod telemetry;

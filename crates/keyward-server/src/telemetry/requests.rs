@@ -1,0 +1,159 @@
+//! What happens to requests, as log events and metrics.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use keyward::clock::Clock;
+use keyward::{Fault, Reason, Rejection};
+use keyward_tower::{AuthRecord, CorrelationId, Problem};
+use tracing::Level;
+
+use super::limit::Limiter;
+use super::log::{Fields, Log};
+use super::metrics::{Metrics, Outcome};
+use super::summary::Summary;
+
+/// How many refusals a second are logged, for each reason.
+const REFUSALS_PER_SECOND: u32 = 10;
+/// The route of requests that no route matches.
+const UNMATCHED: &str = "unmatched";
+
+/// Counts and logs requests and what became of their credentials.
+pub struct RequestReporter {
+    log: Log,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    limiter: Mutex<Limiter>,
+    summary: Summary,
+    /// Takes what cannot be laid at any issuer's door: no token, or one that cannot be read.
+    first_issuer: String,
+}
+
+impl RequestReporter {
+    /// A reporter that writes to `log` and counts in `metrics`.
+    #[must_use]
+    pub fn new(log: Log, metrics: Arc<Metrics>, clock: Arc<dyn Clock>, first_issuer: String) -> Self {
+        let reasons: Vec<&'static str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let limiter = Mutex::new(Limiter::new(reasons.len(), REFUSALS_PER_SECOND));
+        Self { log, metrics, clock, limiter, summary: Summary::new(&reasons), first_issuer }
+    }
+
+    /// What the answer says of the credential.
+    fn count(&self, answer: &Response, id: &CorrelationId) -> &'static str {
+        let Some(record) = answer.extensions().get::<AuthRecord>() else { return "none" };
+        if let Some(duration) = record.duration {
+            self.metrics.observe_validation(duration);
+        }
+        match &*record.verdict {
+            // The handler may have refused what the layer let through.
+            Ok(token) => match answer.extensions().get::<Rejection>() {
+                Some(rejection) => self.refused(rejection, id),
+                None => {
+                    self.summary.valid();
+                    self.metrics.issuer(token.issuer()).validation(Outcome::Valid);
+                    "valid"
+                }
+            },
+            Err(rejection) => self.refused(rejection, id),
+        }
+    }
+
+    fn refused(&self, rejection: &Rejection, id: &CorrelationId) -> &'static str {
+        let reason = rejection.reason();
+        self.metrics.refusal(reason as usize);
+        let outcome = match rejection.fault() {
+            Fault::Unavailable => Outcome::Unavailable,
+            _ => Outcome::Invalid,
+        };
+        match outcome {
+            Outcome::Unavailable => self.summary.unavailable(reason as usize),
+            _ => self.summary.invalid(reason as usize),
+        }
+        let issuer = rejection.issuer().map_or(self.first_issuer.as_str(), |name| name);
+        self.metrics.issuer(issuer).validation(outcome);
+        self.log_refusal(rejection, id);
+        reason.as_str()
+    }
+
+    fn log_refusal(&self, rejection: &Rejection, id: &CorrelationId) {
+        let reason = rejection.reason();
+        let now = self.clock.now().instant;
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held_back) = limiter.admit(reason as usize, now) else { return };
+        drop(limiter);
+        let claimed = rejection.claimed();
+        let fields = Fields::new()
+            .with("reason", reason.as_str())
+            .with("kid", claimed.and_then(|claimed| claimed.kid.clone()))
+            .with("alg", claimed.and_then(|claimed| claimed.alg.clone()))
+            .with("correlation_id", id.as_str())
+            .with("issuer", rejection.issuer().map(|name| name.to_string()))
+            .with("claimed_issuer", claimed.and_then(|claimed| claimed.issuer.clone()))
+            .with("claimed_audience", claimed.and_then(|claimed| claimed.audience.clone()))
+            .with("status", rejection.fault().status())
+            .with("detail", rejection.to_string())
+            .with("held_back", held_back);
+        self.log.emit(Level::WARN, "jwt_validation_failed", "a request was refused", fields);
+    }
+
+    /// Writes the summary of the time since the last call, when there was traffic, and what the limiter held back.
+    pub fn summarise(&self) {
+        let now = self.clock.now().instant;
+        let held_back = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).settle(now);
+        for (reason, count) in held_back {
+            let name = Reason::ALL.get(reason).map_or("internal", |reason| reason.as_str());
+            let fields = Fields::new().with("reason", name).with("held_back", count);
+            let message = "refusals of this reason were not logged one by one";
+            self.log.emit(Level::WARN, "jwt_validation_failures_held_back", message, fields);
+        }
+        if let Some(totals) = self.summary.take() {
+            let message = "tokens verified: valid, invalid, unavailable";
+            self.log.emit(Level::INFO, "jwt_validation_summary", message, totals.fields());
+        }
+    }
+}
+
+/// The middleware: around every route, inside the layer that gives requests their correlation ids.
+pub async fn report(State(reporter): State<Arc<RequestReporter>>, request: Request, next: Next) -> Response {
+    let begun = reporter.clock.now().instant;
+    let id = request.extensions().get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new);
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    // A defect in a handler is one request's bad luck, with an answer and a line in the log.
+    let handled = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let answer = handled.unwrap_or_else(|_| {
+        reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", Fields::new().with("route", route));
+        Problem::refuse(&Reason::Internal.into(), &id).into_response()
+    });
+    let auth = reporter.count(&answer, &id);
+    let duration = reporter.clock.now().instant.since(begun);
+    let status = answer.status().as_u16();
+    reporter.metrics.http_request(method.as_str(), route, status, duration);
+    // Probes and scrapes come every few seconds and say nothing.
+    let level = if is_probe(route) && status < 400 { Level::DEBUG } else { Level::INFO };
+    if reporter.log.enabled(level) {
+        let fields = Fields::new()
+            .with("method", method.as_str())
+            .with("route", route)
+            .with("status", status)
+            .with("duration_ms", rounded_millis(duration))
+            .with("correlation_id", id.as_str())
+            .with("auth", auth);
+        reporter.log.emit(level, "http_request", "a request was answered", fields);
+    }
+    answer
+}
+
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Milliseconds with three places.
+fn rounded_millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
