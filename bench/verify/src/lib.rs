@@ -2,5 +2,6 @@
 
 pub mod contenders;
 pub mod issuer;
+pub mod scenario;
 
 pub use issuer::{Alg, Issuer};

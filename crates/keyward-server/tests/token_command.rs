@@ -63,7 +63,12 @@ fn every_refusal_has_its_reason_its_check_and_its_hint() {
         (valid().header("kid", "c").sign(1), "unknown_kid", "key", "10 minutes"),
         (valid().claim("nbf", NOW + 99).sign(1), "not_yet_valid", "nbf", "clock"),
         (valid().claim("iat", NOW + 99).sign(1), "issued_in_future", "iat", "clock"),
-        (valid().claim("exp", NOW * 1000).sign(1), "invalid_claim", "exp", "milliseconds (then it is 2023-11-14T22:13:20Z)"),
+        (
+            valid().claim("exp", NOW * 1000).sign(1),
+            "invalid_claim",
+            "exp",
+            "milliseconds (then it is 2023-11-14T22:13:20Z)",
+        ),
         (valid().claim("exp", "1700000000").sign(1), "invalid_claim", "exp", "text"),
         (valid().without(&["exp"]).sign(1), "missing_claim", "exp", ""),
         (valid().claim("iss", "https://abc.supabase.co/auth/v2").sign(1), "wrong_issuer", "iss", ""),
@@ -151,7 +156,9 @@ fn the_issuer_is_chosen_by_the_token_among_those_of_the_file() {
     let set = sets.write("partner.json", &[jwk(3, "p")]);
     let other = sets.write("other.json", &[jwk(4, "o")]);
     let entry = |name: &str, set: &str| {
-        format!("[[issuers]]\nname = '{name}'\nissuer = ['https://{name}.example']\njwks_file = '{set}'\naudiences = ['orders']\n")
+        format!(
+            "[[issuers]]\nname = '{name}'\nissuer = ['https://{name}.example']\njwks_file = '{set}'\naudiences = ['orders']\n"
+        )
     };
     let file = sets.write_text("keyward.toml", &(entry("other", &other) + &entry("partner", &set)));
     let args = ["token", "verify", "--at", AT, "--config", &file, "-"];
@@ -161,7 +168,25 @@ fn the_issuer_is_chosen_by_the_token_among_those_of_the_file() {
     // A token of nobody's is judged by the issuer that has its key, and refused for its iss.
     let nobody = partner.claim("iss", "https://nobody.example");
     let said = keyward(&args, &[], &nobody.sign(3));
-    assert!(said.out.starts_with("refused: wrong_issuer") && said.out.contains("from issuer partner"), "{}", said.all());
+    assert!(
+        said.out.starts_with("refused: wrong_issuer") && said.out.contains("from issuer partner"),
+        "{}",
+        said.all()
+    );
+}
+
+#[test]
+fn keys_and_issuer_of_somebody_else_are_not_judged_by_what_is_configured() {
+    let sets = Sets::new();
+    let set = sets.write("set.json", &[jwk(3, "p")]);
+    let file = sets.write_text("keyward.toml", "[supabase]\nalgorithms = ['ES256']\n");
+    let token =
+        Draft::valid().header("kid", "p").claim("iss", "https://partner.example").claim("aud", "orders").sign(3);
+    let args = ["token", "verify", "--at", AT, "--config", &file, "--jwks", &set, "-"];
+    let said = keyward(&args, &[PROJECT], &token);
+    assert!(said.out.starts_with("refused: unsupported_alg"), "{}", said.all());
+    let said = keyward(&[&args[..], &["--issuer", "https://partner.example"]].concat(), &[PROJECT], &token);
+    assert_eq!(said.code, 0, "{}", said.all());
 }
 
 #[test]
@@ -184,7 +209,9 @@ fn a_key_set_that_cannot_be_had_leaves_the_token_undecided() {
     let sets = Sets::new();
     let (empty, garbage) = (sets.write("empty.json", &[]), sets.write_text("garbage.json", "<html>"));
     // Port 9 (discard) of this machine: nobody listens there.
-    for (set, said_so) in [("http://127.0.0.1:9/rest/v1/jwks", "PostgREST"), (&empty, "legacy shared secret"), (&garbage, "")] {
+    for (set, said_so) in
+        [("http://127.0.0.1:9/rest/v1/jwks", "PostgREST"), (&empty, "legacy shared secret"), (&garbage, "")]
+    {
         let said = verify_with(set, &token);
         assert!(said.code == 3 && said.out.starts_with("undecided: keys_unavailable\n"), "{}", said.all());
         assert!(said.err.contains(said_so), "{}", said.all());
@@ -244,7 +271,11 @@ fn inspecting_says_what_keys_are() {
     assert!(said.out.contains("legacy service_role key of the project \"abcdefgh\""), "{}", said.out);
     for (key, kind) in [("sb_secret_abcdef", "secret API key"), ("sb_publishable_abcdef", "publishable API key")] {
         let said = inspect(key, &[]);
-        assert!(said.code == 1 && said.out.starts_with("api_key_as_bearer: ") && said.out.contains(kind), "{}", said.all());
+        assert!(
+            said.code == 1 && said.out.starts_with("api_key_as_bearer: ") && said.out.contains(kind),
+            "{}",
+            said.all()
+        );
         assert!(!said.out.contains("abcdef"));
     }
 }

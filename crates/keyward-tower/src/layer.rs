@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use keyward::time::Instant;
@@ -102,13 +103,26 @@ where
                 Err(rejection) => {
                     let id = request.extensions().get::<CorrelationId>().cloned();
                     let id = id.unwrap_or_else(|| CorrelationId::of(request.headers()));
-                    Problem::refuse(rejection, &id).map(Either::Left)
+                    let answer = Problem::refuse(rejection, &id);
+                    let answer = if request.method() == Method::HEAD { without_body(answer) } else { answer };
+                    answer.map(Either::Left)
                 }
             };
-            answer.extensions_mut().insert(record);
+            // An inner layer's record is about a stricter policy, and says why the request went no further.
+            if answer.extensions().get::<AuthRecord>().is_none() {
+                answer.extensions_mut().insert(record);
+            }
             Ok(answer)
         })
     }
+}
+
+/// The answer to HEAD: the same head, the length included (RFC 9110 section 9.3.2).
+fn without_body(mut answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    if let Some(length) = answer.body().size_hint().exact() {
+        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    answer.map(|_| Full::default())
 }
 
 /// A verification that has begun: nearly always it has also ended.

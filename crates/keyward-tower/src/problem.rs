@@ -8,7 +8,7 @@ use keyward::Rejection;
 use serde::Serialize;
 
 use crate::challenge::challenge;
-use crate::correlation::CorrelationId;
+use crate::correlation::{CORRELATION_ID, CorrelationId};
 
 /// The body of an answer that is not a success: `application/problem+json`.
 #[derive(Clone, Debug, Serialize)]
@@ -53,7 +53,7 @@ impl Problem {
         answer
     }
 
-    /// The answer with this body.
+    /// The answer with this body, its correlation id also in the header `X-Correlation-ID`.
     #[must_use]
     pub fn into_answer(self) -> Response<Full<Bytes>> {
         let body = serde_json::to_vec(&self).unwrap_or_default();
@@ -62,6 +62,9 @@ impl Problem {
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::from_str(&self.correlation_id) {
+            headers.insert(CORRELATION_ID, id);
+        }
         answer
     }
 }

@@ -215,13 +215,16 @@ impl Authenticator {
         self.inner.issuers.iter().find(|one| **one.verifier.name() == *issuer)?.driver.clone()
     }
 
-    /// Ends the engine: waits until what is to be kept is written. Other clones can still verify with the keys they
-    /// have until they are dropped, so drop them first.
+    /// Ends the engine: keys are fetched no more, and what is to be kept is written when it returns. Other clones still
+    /// verify with the keys they have, as long as those may be used.
     pub async fn shutdown(self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        for driver in self.inner.issuers.iter().filter_map(|issuer| issuer.driver.as_ref()) {
+            driver.end().await;
+        }
         let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        drop(self);
         for task in tasks {
-            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+            let _ = tokio::time::timeout(PATIENCE, task).await;
         }
     }
 }
@@ -334,10 +337,11 @@ impl Inner {
         /// What an answer may take beyond the wait itself.
         const GRACE: Duration = Duration::from_millis(250);
         let issuer = &self.issuers[pending.issuer];
-        let snapshot = || issuer.snapshot.load();
-        let overloaded = || if snapshot().is_trustworthy() { Miss::Absent } else { Miss::Unavailable };
         let Some(answer) = issuer.driver.as_ref().and_then(|driver| driver.key_missing(pending.query.clone())) else {
-            return overloaded();
+            // More to do than can be done: the snapshot alone must answer.
+            let snapshot = issuer.snapshot.load();
+            let usable = snapshot.usable_keys(self.clock.now().instant).is_some();
+            return if usable && snapshot.is_trustworthy() { Miss::Absent } else { Miss::Unavailable };
         };
         match tokio::time::timeout(issuer.cache.max_wait + GRACE, answer).await {
             Ok(Ok(answer)) => answer,
@@ -375,6 +379,3 @@ const _: () = {
     // What a rejection says of us and of the token is never confused.
     assert!(Fault::Unavailable.status() == 503 && Fault::Credential.status() == 401);
 };
-
-#[cfg(test)]
-mod tests;

@@ -33,12 +33,14 @@ pub(crate) enum Command {
     KeyMissing { query: KeyQuery, reply: oneshot::Sender<Miss> },
     Decide { input: Input, done: oneshot::Sender<Kept> },
     Refresh { done: oneshot::Sender<bool> },
+    /// Fetch no more, write what is to be kept.
+    End,
 }
 
 /// Ends when a decision that holds has also been written, or could not be.
 pub(crate) type Kept = oneshot::Receiver<()>;
 
-/// The way to a driver. The driver ends when the last handle is dropped.
+/// The way to a driver. The driver ends when it is told to, or when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     commands: mpsc::Sender<Command>,
@@ -48,7 +50,11 @@ impl Handle {
     /// Asks about a missing key; `None` when the driver has more to do than it can.
     pub(crate) fn key_missing(&self, query: KeyQuery) -> Option<oneshot::Receiver<Miss>> {
         let (reply, answer) = oneshot::channel();
-        self.commands.try_send(Command::KeyMissing { query, reply }).ok().map(|()| answer)
+        match self.commands.try_send(Command::KeyMissing { query, reply }) {
+            Err(mpsc::error::TrySendError::Full(_)) => None,
+            // Nobody answers for a driver that has ended: the other end of `answer` is gone.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Some(answer),
+        }
     }
 
     /// Has an operator's decision carried out; returns once its effect is published and, unless the disk is slow or
@@ -62,6 +68,11 @@ impl Handle {
         let Ok(kept) = decided.await else { return false };
         let _ = tokio::time::timeout(PATIENCE, kept).await;
         true
+    }
+
+    /// Ends the driver. Its last snapshot stays.
+    pub(crate) async fn end(&self) {
+        let _ = self.commands.send(Command::End).await;
     }
 
     /// Refreshes now; whether that succeeded.
@@ -100,6 +111,7 @@ struct Driver {
     waiters: usize,
     swept: Instant,
     refreshing: Vec<oneshot::Sender<bool>>,
+    ended: bool,
     /// Asked while a fetch was under way, which may have begun too early to answer them.
     refreshing_next: Vec<oneshot::Sender<bool>>,
 }
@@ -128,6 +140,7 @@ pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
         waiters: 0,
         swept: Instant::ORIGIN,
         refreshing: Vec::new(),
+        ended: false,
         refreshing_next: Vec::new(),
     };
     (Handle { commands }, tokio::spawn(driver.run(queue)))
@@ -136,7 +149,7 @@ pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
 impl Driver {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut watch = self.source.is_watchable().then(|| tokio::time::interval(TICK));
-        loop {
+        while !self.ended {
             let now = self.clock.now();
             self.cache.handle_timeout(now);
             self.carry_out(now);
@@ -182,6 +195,7 @@ impl Driver {
     fn obey(&mut self, command: Command, now: Now) {
         match command {
             Command::KeyMissing { query, reply } => self.key_missing(query, reply, now),
+            Command::End => self.ended = true,
             Command::Decide { input, done } => {
                 self.cache.handle(input, now);
                 self.carry_out(now);

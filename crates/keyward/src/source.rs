@@ -82,7 +82,9 @@ pub async fn fetch_key_set(
     match source.fetch(None, timeout).await? {
         Fetch::Set(fetched) => Ok(fetched.set),
         // Nothing was said to be held already, so this answer makes no sense.
-        Fetch::NotModified { .. } => Err(FetchError::new(FailureKind::Status, "an answer of 304 that nothing asked for").into()),
+        Fetch::NotModified { .. } => {
+            Err(FetchError::new(FailureKind::Status, "an answer of 304 that nothing asked for").into())
+        }
     }
 }
 

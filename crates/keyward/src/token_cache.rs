@@ -157,3 +157,6 @@ impl Weighter<Key, Arc<Entry>> for Weight {
         ((key.token.memory() + OVERHEAD) as u64).max(self.least)
     }
 }
+
+#[cfg(test)]
+mod tests;

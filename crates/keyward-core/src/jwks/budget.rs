@@ -108,41 +108,45 @@ impl NegativeCache {
 
 /// How many different unknown `kid`s may be waited for.
 ///
-/// When more are asked for than that and the fetch for them brings none, it halves, down to a few: in a flood of
-/// invented `kid`s requests are answered at once instead of after a wait. A fetch that brings one, or a while without
-/// such a crowd, restores it. A few unknown `kid`s again and again are no flood: clients keep tokens of withdrawn keys
-/// for an hour, and they must not cost the next rotation its wait.
+/// Each fetch that brings none of a crowd of them halves it, down to a few: in a flood of invented `kid`s requests are
+/// answered at once instead of after a wait, whether they come all at once or one after the other. A fetch that brings
+/// one, or a while without such a crowd, restores it. A few unknown `kid`s again and again are no flood: clients keep
+/// tokens of withdrawn keys for an hour, and they must not cost the next rotation its wait.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
     most: usize,
     left: usize,
-    turned_away: bool,
+    turned_away: usize,
     last_in_vain: Instant,
 }
 
 impl Patience {
-    const FEWEST: usize = 8;
+    /// So many different unknown `kid`s in one fetch are no clients that lag behind a rotation.
+    const CROWD: usize = 4;
+    const FEWEST: usize = 3;
     const RECOVERY: Duration = Duration::from_secs(10);
 
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, left: most, turned_away: false, last_in_vain: Instant::ORIGIN }
+        Self { most, left: most, turned_away: 0, last_in_vain: Instant::ORIGIN }
     }
 
     pub(super) fn allows(&mut self, waiting: usize, now: Instant) -> bool {
         if now.since(self.last_in_vain) > Self::RECOVERY {
             self.left = self.most;
         }
-        self.turned_away |= waiting >= self.left;
-        waiting < self.left
+        let allowed = waiting < self.left;
+        self.turned_away += usize::from(!allowed);
+        allowed
     }
 
     pub(super) fn rewarded(&mut self) {
         self.left = self.most;
-        self.turned_away = false;
+        self.turned_away = 0;
     }
 
-    pub(super) fn in_vain(&mut self, now: Instant) {
-        if std::mem::take(&mut self.turned_away) {
+    /// A fetch has brought none of the `waited` `kid`s that were waited for.
+    pub(super) fn in_vain(&mut self, waited: usize, now: Instant) {
+        if waited + std::mem::take(&mut self.turned_away) >= Self::CROWD {
             self.left = (self.left / 2).max(Self::FEWEST.min(self.most));
             self.last_in_vain = now;
         }
@@ -202,15 +206,25 @@ mod tests {
         assert!(patience.allows(63, at(0)));
         for n in 0..8 {
             assert!(!patience.allows(64, at(n)));
-            patience.in_vain(at(n));
+            patience.in_vain(64, at(n));
         }
-        assert!(patience.allows(7, at(1000)) && !patience.allows(8, at(1000)));
+        assert!(patience.allows(2, at(1000)) && !patience.allows(3, at(1000)));
         assert!(patience.allows(63, at(11_000)));
         assert!(!patience.allows(64, at(11_000)));
-        patience.in_vain(at(11_000));
+        patience.in_vain(64, at(11_000));
         assert!(!patience.allows(32, at(11_001)));
         patience.rewarded();
         assert!(patience.allows(63, at(11_002)));
+    }
+
+    #[test]
+    fn a_crowd_that_never_turns_anybody_away_uses_patience_up_too() {
+        let mut patience = Patience::new(256);
+        for n in 0..8 {
+            assert!(patience.allows(2, at(n)));
+            patience.in_vain(16, at(n));
+        }
+        assert!(!patience.allows(3, at(9)));
     }
 
     #[test]
@@ -218,7 +232,7 @@ mod tests {
         let mut patience = Patience::new(64);
         for n in 0..100 {
             assert!(patience.allows(3, at(n * 2000)));
-            patience.in_vain(at(n * 2000));
+            patience.in_vain(3, at(n * 2000));
         }
         assert!(patience.allows(63, at(200_000)));
     }

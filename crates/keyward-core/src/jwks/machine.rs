@@ -352,10 +352,11 @@ impl Cache {
             self.events.push_back(Event::Fallback { keys_cached, age, fails_closed_in });
         }
         self.publish(now);
+        let waiting = self.unknown_kids.waiting.take();
         if trigger == Trigger::UnknownKid {
-            self.unknown_kids.patience.in_vain(now.instant);
+            self.unknown_kids.patience.in_vain(waiting.len(), now.instant);
         }
-        for kid in self.unknown_kids.waiting.take() {
+        for kid in waiting {
             self.settle(kid, now.instant, Miss::Unavailable);
         }
     }

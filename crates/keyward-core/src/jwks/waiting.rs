@@ -67,7 +67,7 @@ impl Waiting {
     }
 
     /// Ends all waiting.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Kid> + use<> {
+    pub(super) fn take(&mut self) -> impl ExactSizeIterator<Item = Kid> + use<> {
         std::mem::take(&mut self.kids).into_keys()
     }
 

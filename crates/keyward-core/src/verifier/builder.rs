@@ -44,6 +44,9 @@ pub enum VerifierError {
     /// An algorithm with a shared secret is accepted, and there is no secret.
     #[error("{0} needs a configured secret")]
     NoSecret(Algorithm),
+    /// A public key was given where the secret belongs: everybody could sign tokens with it.
+    #[error("the secret is the text of a public key or certificate, which everybody knows")]
+    PublicSecret,
     /// The secret is unusable.
     #[error(transparent)]
     Secret(KeyError),
@@ -143,6 +146,7 @@ impl VerifierBuilder {
         let symmetric: AlgorithmSet = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).collect();
         let secret = match (&self.secret, symmetric.iter().next()) {
             (None, Some(algorithm)) => return Err(VerifierError::NoSecret(algorithm)),
+            (Some(secret), Some(_)) if is_public(&secret.0) => return Err(VerifierError::PublicSecret),
             (Some(secret), Some(_)) => Some(VerificationKey::hmac(&secret.0, symmetric)?),
             (_, None) => None,
         };
@@ -158,4 +162,11 @@ impl VerifierBuilder {
             access_tokens_only: self.access_tokens_only,
         })
     }
+}
+
+/// Whether it is text that says of itself that it is a key or certificate in PEM, or a JWK.
+fn is_public(secret: &[u8]) -> bool {
+    let text = secret.trim_ascii_start();
+    let is_jwk = || serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|json| json.get("kty").is_some());
+    text.starts_with(b"-----BEGIN ") || (text.starts_with(b"{") && is_jwk())
 }

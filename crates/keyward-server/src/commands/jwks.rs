@@ -101,7 +101,8 @@ impl JwksOptions {
             let message = format!("--timeout-seconds: {seconds} is out of range (accepted: {least} to {most})");
             return Err(Unobtainable { is_usage: true, message, hint: None });
         }
-        let options = FetchOptions { ca_file: self.ca_file.clone(), allow_http: self.allow_http, connect_timeout: None };
+        let options =
+            FetchOptions { ca_file: self.ca_file.clone(), allow_http: self.allow_http, connect_timeout: None };
         Ok((options, Duration::from_secs_f64(self.timeout_seconds)))
     }
 }

@@ -10,6 +10,9 @@ use serde::Serialize;
 /// Longest text shown of a single value, in characters.
 const SHOWN_CHARS: usize = 128;
 
+/// What stands for a token or a key.
+pub(super) const NOT_SHOWN: &str = "<not shown>";
+
 /// Prints the answer on standard output.
 pub(super) fn answer(text: &str) {
     // A reader that has gone away, such as head, has seen what it wanted.
@@ -19,9 +22,10 @@ pub(super) fn answer(text: &str) {
 /// A document as indented JSON, with a line break at its end.
 pub(super) fn json(document: &impl Serialize) -> String {
     // Texts, numbers, and lists and maps of them always serialize.
-    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
-    text.push('\n');
-    text
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    // Line breaks are the document's own; anything else that a terminal would obey stands within a string.
+    let escape = |c: char| if c != '\n' && is_dangerous(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    text.chars().map(escape).chain(["\n".to_owned()]).collect()
 }
 
 /// Lines of aligned columns, indented by two blanks; the last column is not padded.
@@ -29,8 +33,7 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(|column| if column + 1 == N { 0 } else { width(column) });
     let line = |row: &[String; N]| {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("  {}", cells.join("  ")).trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -78,7 +81,7 @@ fn redact_word(word: &str) -> String {
     let bare = word.trim_end_matches(|c: char| c.is_whitespace() || ",;<>()[]{}\"'".contains(c));
     let rest = &word[bare.len()..];
     if looks_like_a_secret(bare) {
-        return format!("<not shown>{rest}");
+        return format!("{NOT_SHOWN}{rest}");
     }
     let Some((local, domain)) = bare.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())
     else {
@@ -102,13 +105,15 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// Text without what a terminal would obey: control characters, and those that change the direction of writing.
+/// Text without what a terminal would obey.
 fn printable(text: &str) -> String {
-    let dangerous = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let escape = |c: char| if dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let escape = |c: char| if is_dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
+}
+
+/// Control characters, and those that change the direction of writing or are not seen.
+fn is_dangerous(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -140,11 +145,15 @@ mod tests {
     fn what_a_terminal_would_obey_is_escaped_and_long_text_is_cut() {
         assert_eq!(quoted("a\u{1b}[2Jb\n\u{202e}\"ü"), "\"a\\u{1b}[2Jb\\u{a}\\u{202e}\\\"ü\"");
         assert_eq!(shown(&"x".repeat(500)).chars().count(), SHOWN_CHARS + 1);
+        let document = json(&["\u{9b}2J\u{202e}\u{7f}\n"]);
+        assert_eq!(document, "[\n  \"\\u009b2J\\u202e\\u007f\\n\"\n]\n");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&document).unwrap(), ["\u{9b}2J\u{202e}\u{7f}\n"]);
     }
 
     #[test]
     fn columns_are_aligned_without_blanks_at_the_end() {
-        let rows = [["a".to_owned(), "long".to_owned(), String::new()], ["bb".to_owned(), "x".to_owned(), "y".to_owned()]];
+        let rows =
+            [["a".to_owned(), "long".to_owned(), String::new()], ["bb".to_owned(), "x".to_owned(), "y".to_owned()]];
         assert_eq!(columns(&rows), "  a   long\n  bb  x     y\n");
     }
 }

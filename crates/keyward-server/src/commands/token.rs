@@ -7,6 +7,7 @@ mod hints;
 mod input;
 mod inspect;
 mod moment;
+mod report;
 mod verify;
 
 use std::path::PathBuf;

@@ -115,7 +115,7 @@ impl Cache {
         if found > 0 {
             self.unknown_kids.patience.rewarded();
         } else if !in_vain.is_empty() || ended.trigger == Trigger::UnknownKid {
-            self.unknown_kids.patience.in_vain(now);
+            self.unknown_kids.patience.in_vain(in_vain.len(), now);
         }
         for (kid, answered) in in_vain {
             if let Some(kid) = &kid {

@@ -89,3 +89,13 @@ fn both_names_of_ed25519_are_accepted() {
     assert_eq!(Draft::valid().header("alg", r#""EdDSA""#).reason(), None);
     assert_eq!(Draft::valid().header("alg", r#""ed25519""#).reason(), Some(Reason::UnsupportedAlg));
 }
+
+#[test]
+fn a_public_key_is_never_taken_for_the_secret() {
+    let jwk = r#" {"kty":"EC","crv":"P-256","x":"AAAA","y":"BBBB","kid":"public"}"#;
+    let pem = "\n-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
+    for text in [jwk, pem] {
+        assert_eq!(builder().secret(text).build().unwrap_err(), VerifierError::PublicSecret);
+    }
+    assert!(builder().secret("{not a JWK, but a secret of many characters}").build().is_ok());
+}

@@ -128,8 +128,7 @@ fn no_such_file(location: &Location) -> Unobtainable {
 }
 
 fn standard_input() -> Result<KeySet, Unobtainable> {
-    let failed =
-        |why: String| Unobtainable { is_usage: false, message: format!("standard input: {why}"), hint: None };
+    let failed = |why: String| Unobtainable { is_usage: false, message: format!("standard input: {why}"), hint: None };
     let mut text = Vec::new();
     std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut text).map_err(|error| failed(error.to_string()))?;
     if text.len() as u64 > MAX_BYTES {

@@ -86,17 +86,12 @@ impl Accepted {
     }
 }
 
-/// The issuer whose tokens a token is judged as, if its `iss` or there being one only tells: as the engine does it.
-pub(super) fn named<'c>(config: &'c Config, token: &Unverified<'_>) -> Option<&'c IssuerSettings> {
-    if let [only] = config.issuers.as_slice() {
-        return Some(only);
-    }
-    let iss = token.issuer()?;
+/// The configured issuer that this `iss` is one of.
+pub(super) fn configured<'c>(config: &'c Config, iss: &str) -> Option<&'c IssuerSettings> {
     let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
     config.issuers.iter().find(|issuer| {
-        let same = |accepted: &String| {
-            *accepted == *iss || (issuer.ignore_trailing_slash && bare(accepted) == bare(&iss))
-        };
+        let same =
+            |accepted: &String| *accepted == *iss || (issuer.ignore_trailing_slash && bare(accepted) == bare(iss));
         issuer.issuers.iter().any(same)
     })
 }

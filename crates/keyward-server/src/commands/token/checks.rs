@@ -19,8 +19,7 @@ use crate::commands::output::{count, quoted, shown};
 const MOST_LISTED: usize = 8;
 
 /// A step of the pipeline, in its order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Size,
     Shape,
@@ -241,7 +240,8 @@ impl Subject<'_> {
     fn key(&self) -> String {
         let kid = self.token.kid().map_or_else(|| "no kid".to_owned(), |kid| format!("kid {}", quoted(kid)));
         let Some(algorithm) = self.token.algorithm() else { return kid };
-        if algorithm.is_symmetric() && self.keys.is_none_or(|keys| !self.token.kid().is_some_and(|kid| keys.has_kid(kid)))
+        if algorithm.is_symmetric()
+            && self.keys.is_none_or(|keys| !self.token.kid().is_some_and(|kid| keys.has_kid(kid)))
         {
             return if self.accepted.has_secret {
                 format!("{kid}: the configured secret ({})", self.accepted.secret_from)
@@ -275,7 +275,10 @@ impl Subject<'_> {
     fn time(&self, name: &str, when_absent: &str) -> String {
         let Some(value) = self.claims.get(name) else { return format!("absent ({when_absent})") };
         match moment(value) {
-            Some(at) => format!("{} (leeway {} s)", moments::both(at, self.now), self.leeway_secs),
+            Some(at) => {
+                let (at, relative) = (moments::absolute(at), moments::relative(at, self.now));
+                format!("{at} ({relative}, leeway {} s)", self.leeway_secs)
+            }
             None => format!("{}: not a number of seconds since 1970", self.value(Some(value))),
         }
     }
@@ -333,7 +336,9 @@ fn describe(keys: &KeySet, key: &keyward::jwk::Key) -> String {
 /// Algorithms as people call them.
 fn algorithms(set: AlgorithmSet) -> String {
     let asymmetric = AlgorithmSet::asymmetric();
-    let names = |set: &mut dyn Iterator<Item = keyward::alg::Algorithm>| set.map(|one| one.name()).collect::<Vec<_>>().join(", ");
+    let names = |set: &mut dyn Iterator<Item = keyward::alg::Algorithm>| {
+        set.map(|one| one.name()).collect::<Vec<_>>().join(", ")
+    };
     if !asymmetric.iter().all(|algorithm| set.contains(algorithm)) {
         return names(&mut set.iter());
     }

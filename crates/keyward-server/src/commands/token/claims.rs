@@ -11,15 +11,48 @@ use crate::commands::output::{hidden, mask_email, redact};
 
 /// The order in which people look for claims and header parameters; others follow by name.
 const FIRST: [&str; 20] = [
-    "alg", "kid", "typ", "iss", "aud", "sub", "exp", "nbf", "iat", "jti", "role", "session_id", "aal", "amr",
-    "is_anonymous", "client_id", "scope", "ref", "email", "phone",
+    "alg",
+    "kid",
+    "typ",
+    "iss",
+    "aud",
+    "sub",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "role",
+    "session_id",
+    "aal",
+    "amr",
+    "is_anonymous",
+    "client_id",
+    "scope",
+    "ref",
+    "email",
+    "phone",
 ];
 const TIMES: [&str; 5] = ["exp", "nbf", "iat", "auth_time", "updated_at"];
 /// OpenID Connect Core 1.0 section 5.1: who somebody is.
 const PERSONAL: [&str; 18] = [
-    "phone", "phone_number", "name", "full_name", "given_name", "family_name", "middle_name", "first_name",
-    "last_name", "nickname", "preferred_username", "user_name", "username", "picture", "avatar_url", "birthdate",
-    "address", "profile",
+    "phone",
+    "phone_number",
+    "name",
+    "full_name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "first_name",
+    "last_name",
+    "nickname",
+    "preferred_username",
+    "user_name",
+    "username",
+    "picture",
+    "avatar_url",
+    "birthdate",
+    "address",
+    "profile",
 ];
 /// Parts of names whose values open something.
 const SECRET: [&str; 5] = ["token", "secret", "password", "api_key", "apikey"];
@@ -34,8 +67,7 @@ impl Members {
     /// Reads an object that has been checked to be one.
     pub(super) fn read(json: &str) -> Self {
         let raw: BTreeMap<String, &RawValue> = serde_json::from_str(json).unwrap_or_default();
-        let mut members: Vec<_> =
-            raw.iter().map(|(name, raw)| (redact(name), redacted(name, raw.get()))).collect();
+        let mut members: Vec<_> = raw.iter().map(|(name, raw)| (redact(name), redacted(name, raw.get()))).collect();
         let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
         members.sort_by_key(|(name, _)| rank(name));
         Self(members)
@@ -84,7 +116,8 @@ fn redacted(name: &str, raw: &str) -> Value {
         return Value::String(format!("<{} bytes, not shown>", raw.len()));
     }
     // A number that no type can hold is well-formed JSON all the same.
-    let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(format!("<not readable: {} bytes>", raw.len())));
+    let value =
+        serde_json::from_str(raw).unwrap_or_else(|_| Value::String(format!("<not readable: {} bytes>", raw.len())));
     redact_value(name, value)
 }
 
@@ -140,7 +173,7 @@ mod tests {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
         assert_eq!(members.get("email"), Some(&json!("a…@example.com")));
-        assert_eq!(members.get("user_metadata"), Some(&json!("<46 bytes, not shown>")));
+        assert_eq!(members.get("user_metadata"), Some(&json!("<45 bytes, not shown>")));
         assert_eq!(members.get("app_metadata").unwrap()["provider"], "email");
         assert_eq!(members.get("scope"), Some(&json!("read a…@example.com")));
     }

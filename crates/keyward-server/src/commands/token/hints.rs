@@ -61,7 +61,12 @@ pub(super) fn shape(token: &str) -> Vec<String> {
 }
 
 /// What is probably wrong with a token that was refused.
-pub(super) fn refusal(rejection: &Rejection, token: &Unverified<'_>, claims: &Members, accepted: &Accepted) -> Vec<String> {
+pub(super) fn refusal(
+    rejection: &Rejection,
+    token: &Unverified<'_>,
+    claims: &Members,
+    accepted: &Accepted,
+) -> Vec<String> {
     let mut hints = Vec::new();
     match rejection.reason() {
         Reason::LegacyApiKey => hints.extend(legacy_api_key(claims).map(|key| format!("this is {key}"))),
@@ -78,7 +83,9 @@ pub(super) fn refusal(rejection: &Rejection, token: &Unverified<'_>, claims: &Me
         Reason::WrongIssuer => hints.extend(token.issuer().and_then(|iss| issuer(&iss, accepted))),
         Reason::WrongAudience => hints.extend(audience(claims, accepted)),
         Reason::InvalidClaim => hints.extend(milliseconds(claims)),
-        Reason::Expired => hints.push("a client renews its token before it expires: look at its clock and its session".to_owned()),
+        Reason::Expired => {
+            hints.push("a client renews its token before it expires: look at its clock and its session".to_owned());
+        }
         Reason::NotYetValid | Reason::IssuedInFuture => {
             hints.push("the clock of the issuer, or of this machine, is wrong".to_owned());
         }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{IsTerminal as _, Read};
 use std::path::Path;
 
+use crate::commands::output::{NOT_SHOWN, redact};
+
 /// Longest input that is read, in bytes: far more than any token.
 pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Wrappings within each other that are taken off, such as a quoted `Bearer` header.
@@ -31,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<Input, String> {
         }
         return take(std::io::stdin(), "standard input");
     }
-    if name.starts_with("ey") && name.contains('.') || name.starts_with("sb_") || name.len() > 255 {
+    if redact(&name).contains(NOT_SHOWN) || name.starts_with("sb_") || name.len() > 1024 {
         return Err("give the token on standard input (-) or in a file, not as an argument: other users and the \
                     shell's history would see it"
             .to_owned());
@@ -72,7 +74,8 @@ fn unwrap_once(text: &str) -> Option<(&str, &'static str)> {
     if let Some(rest) = without_prefix(text, "authorization:") {
         return Some((rest, "the header's name \"Authorization:\" was left out"));
     }
-    let rest = without_prefix(text, "bearer").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))?;
+    let rest =
+        without_prefix(text, "bearer").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))?;
     Some((rest, "the prefix \"Bearer\" was left out: it belongs to the header, not to the token"))
 }
 
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_token_in_place_of_a_file_is_not_repeated() {
-        for path in ["eyJhbGciOiJub25lIn0.e30.", "sb_secret_abc"] {
+        for path in ["eyJhbGciOiJub25lIn0.e30.", "Bearer eyJhbGciOiJub25lIn0.e30.", "sb_secret_abc"] {
             let message = read(Path::new(path)).unwrap_err();
             assert!(message.contains("standard input") && !message.contains(path));
         }

@@ -97,7 +97,10 @@ fn refuse(token: &str, rejection: &Rejection, format: OutputFormat) {
 fn kind(claims: &Members) -> (&'static str, String) {
     match hints::legacy_api_key(claims) {
         Some(key) => ("legacy API key", key),
-        None => ("JSON Web Token", "anybody can write such a token: keyward token verify tells whether it is good".to_owned()),
+        None => (
+            "JSON Web Token",
+            "anybody can write such a token: keyward token verify tells whether it is good".to_owned(),
+        ),
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) fn parse(text: Option<&str>) -> Result<UnixTime, String> {
     // A blank instead of the T is allowed by RFC 3339 section 5.6, and what `date --rfc-3339` prints.
     let moment = OffsetDateTime::parse(&text.replacen(' ', "T", 1), &Rfc3339);
     let moment = moment.map_err(|_| {
-        format!("--at: {text:?} is not a moment (accepted: RFC 3339 such as 2026-01-31T12:00:00Z, or seconds since 1970)")
+        format!(
+            "--at: {text:?} is not a moment (accepted: RFC 3339 such as 2026-01-31T12:00:00Z, or seconds since 1970)"
+        )
     })?;
     let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
     Ok(UnixTime::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))

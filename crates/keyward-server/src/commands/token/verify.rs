@@ -1,69 +1,25 @@
 //! `keyward token verify`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use keyward::jwk::KeySet;
 use keyward::jws::Unverified;
 use keyward::policy::Policy;
-use keyward::rejection::Claimed;
 use keyward::time::UnixTime;
-use keyward::{FetchOptions, Reason, Rejection, VerifiedToken};
-use serde::Serialize;
+use keyward::{FetchOptions, Rejection, VerifiedToken};
 
 use super::accepted::{self, Accepted};
-use super::checks::{self, Check, Step};
+use super::checks::{self, Step};
 use super::claims::Members;
 use super::input::Input;
+use super::report::{Claims, Expected, Report, Verdict};
 use super::{VerifyArgs, hints, input, moment};
-use crate::cli::OutputFormat;
 use crate::commands::jwks::{self, Location, Unobtainable};
-use crate::commands::output::{self, columns, redact};
 use crate::config::{Config, DEFAULT_POLICY, Flags, IssuerSettings, KeySource};
 use crate::exit::Exit;
 
 /// How long fetching a key set may take when no issuer says otherwise.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Valid,
-    Refused,
-    Undecided,
-}
-
-/// The answer.
-#[derive(Debug, Serialize)]
-struct Report {
-    verdict: Verdict,
-    reason: Option<&'static str>,
-    explanation: String,
-    /// The moment it was verified at.
-    at: String,
-    checks: Vec<Check>,
-    claimed: Option<Claims>,
-    accepted: Option<Expected>,
-    hints: Vec<String>,
-}
-
-/// What the token says of itself.
-#[derive(Debug, Serialize)]
-struct Claims {
-    kid: Option<String>,
-    alg: Option<String>,
-    issuer: Option<String>,
-    audience: Option<String>,
-    subject: Option<String>,
-}
-
-/// `None` accepts any.
-#[derive(Debug, Serialize)]
-struct Expected {
-    issuers: Option<Vec<String>>,
-    audiences: Option<Vec<String>>,
-    algorithms: Vec<&'static str>,
-}
 
 pub(super) fn run(args: &VerifyArgs) -> Exit {
     match examine(args) {
@@ -109,7 +65,7 @@ impl<'a> Examination<'a> {
         token: &'a Unverified<'a>,
         now: UnixTime,
     ) -> Result<Self, Unobtainable> {
-        let issuer = accepted::named(config, token).or_else(|| with_key(args, config, token)).or(config.issuers.first());
+        let issuer = choose(args, config, token);
         let accepted = Accepted::new(args, config, issuer, token).map_err(usage)?;
         Ok(Self { args, config, token, issuer, accepted, now })
     }
@@ -170,8 +126,7 @@ impl<'a> Examination<'a> {
     }
 
     fn write(&self, verdict: &Result<VerifiedToken, Rejection>, keys: Option<&KeySet>) -> Report {
-        let (header, claims) =
-            (Members::read(self.token.header_json()), Members::read(self.token.payload_json()));
+        let (header, claims) = (Members::read(self.token.header_json()), Members::read(self.token.payload_json()));
         let rejection = verdict.as_ref().err();
         let subject = checks::Subject {
             token: self.token,
@@ -205,10 +160,20 @@ impl<'a> Examination<'a> {
     }
 }
 
+/// The configured issuer that a token is judged by: the one its `iss` names, as the engine does it.
+fn choose<'c>(args: &VerifyArgs, config: &'c Config, token: &Unverified<'_>) -> Option<&'c IssuerSettings> {
+    let named = token.issuer().and_then(|iss| accepted::configured(config, &iss));
+    if args.jwks.is_some() && !args.issuer.is_empty() {
+        // Keys and issuer of somebody else: what is configured for others does not apply.
+        return named.or_else(|| args.issuer.iter().find_map(|iss| accepted::configured(config, iss)));
+    }
+    named.or_else(|| with_key(args, config, token)).or(config.issuers.first())
+}
+
 /// The issuer whose set has the token's key, for a token whose `iss` is no configured one: as the engine does it, so
 /// that it is refused for its `iss`.
 fn with_key<'c>(args: &VerifyArgs, config: &'c Config, token: &Unverified<'_>) -> Option<&'c IssuerSettings> {
-    let kid = token.kid().filter(|_| args.jwks.is_none())?;
+    let kid = token.kid().filter(|_| args.jwks.is_none() && config.issuers.len() > 1)?;
     config.issuers.iter().find(|issuer| keys_of(issuer, args).is_ok_and(|set| set.has_kid(kid)))
 }
 
@@ -250,80 +215,6 @@ impl VerifyArgs {
             ca_file: self.ca_file.clone().or(configured),
             allow_http: self.allow_http || allowed,
             connect_timeout: None,
-        }
-    }
-}
-
-impl Report {
-    fn of_no_token(token: &str, config: &Config, rejection: &Rejection, now: UnixTime) -> Self {
-        let explanation = match rejection.reason() {
-            Reason::ApiKeyAsBearer => hints::api_key(token).to_owned(),
-            _ => rejection.to_string(),
-        };
-        Self {
-            verdict: Verdict::Refused,
-            reason: Some(rejection.reason().as_str()),
-            at: moment::absolute(now),
-            checks: checks::of_no_token(token.len(), config.max_token_bytes, rejection, &explanation),
-            explanation,
-            claimed: None,
-            accepted: None,
-            hints: if rejection.reason() == Reason::MalformedToken { hints::shape(token) } else { Vec::new() },
-        }
-    }
-
-    fn print(&self, format: OutputFormat) {
-        match format {
-            OutputFormat::Json => output::answer(&output::json(self)),
-            OutputFormat::Text => {
-                output::answer(&self.text());
-                for hint in &self.hints {
-                    eprintln!("hint: {hint}");
-                }
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let verdict = match self.verdict {
-            Verdict::Valid => "valid",
-            Verdict::Refused => "refused: ",
-            Verdict::Undecided => "undecided: ",
-        };
-        let mut out = format!("{verdict}{}\n{}\n", self.reason.unwrap_or_default(), self.explanation);
-        let rows: Vec<_> = self.checks.iter().map(Check::row).collect();
-        let _ = write!(out, "\n{}", columns(&rows));
-        out
-    }
-
-    const fn exit(&self) -> Exit {
-        match self.verdict {
-            Verdict::Valid => Exit::Success,
-            Verdict::Refused => Exit::Negative,
-            Verdict::Undecided => Exit::Unavailable,
-        }
-    }
-}
-
-impl Claims {
-    fn new(claimed: Claimed) -> Self {
-        let redacted = |text: Option<String>| text.as_deref().map(redact);
-        Self {
-            kid: redacted(claimed.kid),
-            alg: redacted(claimed.alg),
-            issuer: redacted(claimed.issuer),
-            audience: redacted(claimed.audience),
-            subject: redacted(claimed.subject),
-        }
-    }
-}
-
-impl Expected {
-    fn new(accepted: &Accepted) -> Self {
-        Self {
-            issuers: (!accepted.any_issuer).then(|| accepted.issuers.clone()),
-            audiences: (!accepted.any_audience).then(|| accepted.audiences.clone()),
-            algorithms: accepted.verifier.algorithms().iter().map(keyward::alg::Algorithm::name).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Closed sets of label values. Those of the key-set cache are the engine's own.
+//! Closed sets of label values. Those of jobs and of the key-set cache are their own.
 
+pub use crate::jobs::{Outcome as JobOutcome, Status as JobStatus};
 pub use keyward::jwks::{CacheState, FailureKind, RefreshOutcome, Suppressed, Trigger};
 
 macro_rules! labels {
@@ -41,28 +42,6 @@ labels! {
         Unusable = "unusable",
         /// An operator has denied it.
         Denied = "denied",
-    }
-    /// The final status of a job.
-    JobOutcome {
-        /// It succeeded.
-        Succeeded = "succeeded",
-        /// It failed for good.
-        Failed = "failed",
-        /// It was cancelled.
-        Cancelled = "cancelled",
-    }
-    /// The status of a job.
-    JobStatus {
-        /// It waits.
-        Queued = "queued",
-        /// A worker has it.
-        Running = "running",
-        /// It succeeded.
-        Succeeded = "succeeded",
-        /// It failed for good.
-        Failed = "failed",
-        /// It was cancelled.
-        Cancelled = "cancelled",
     }
 }
 

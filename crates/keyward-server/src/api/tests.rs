@@ -1,0 +1,11 @@
+mod app;
+mod description;
+mod errors;
+mod identity;
+mod input;
+mod isolation;
+mod jobs;
+mod submission;
+mod support;
+mod usage;
+mod worker;
