@@ -13,13 +13,13 @@ use keyward::{Authenticator, IssuerConfig, KeySource, Verifier};
 use keyward_issuer::{Issuer, Mint};
 use serde_json::Value;
 
-pub async fn issuer() -> Issuer {
+pub(crate) async fn issuer() -> Issuer {
     let listen = ([127, 0, 0, 1], 0).into();
     Issuer::start(keyward_issuer::IssuerConfig { listen, ..keyward_issuer::IssuerConfig::default() }).await.unwrap()
 }
 
 /// With the policies `default` and `staff`.
-pub fn engine(issuer: &Issuer) -> Authenticator {
+pub(crate) fn engine(issuer: &Issuer) -> Authenticator {
     let verifier = Verifier::builder("a").issuer(issuer.issuer()).audience("authenticated").build().unwrap();
     let cache = CacheConfig {
         refresh_retries: 0,
@@ -32,31 +32,31 @@ pub fn engine(issuer: &Issuer) -> Authenticator {
     Authenticator::builder().issuer(config).policy(staff).build().unwrap()
 }
 
-pub fn user(issuer: &Issuer) -> String {
+pub(crate) fn user(issuer: &Issuer) -> String {
     issuer.mint(Mint::new())
 }
 
-pub fn request(authorization: &[&str]) -> http::request::Builder {
+pub(crate) fn request(authorization: &[&str]) -> http::request::Builder {
     let request = Request::builder().uri("/hello");
     authorization.iter().fold(request, |request, value| request.header("authorization", *value))
 }
 
-pub fn bearer(token: &str) -> http::request::Builder {
+pub(crate) fn bearer(token: &str) -> http::request::Builder {
     request(&[&format!("Bearer {token}")])
 }
 
-pub fn header<'a, B>(answer: &'a Response<B>, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a, B>(answer: &'a Response<B>, name: &str) -> Option<&'a str> {
     answer.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-pub async fn text<B: http_body::Body>(answer: Response<B>) -> String
+pub(crate) async fn text<B: http_body::Body>(answer: Response<B>) -> String
 where
     B::Error: std::fmt::Debug,
 {
     String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-pub async fn problem<B: http_body::Body>(answer: Response<B>) -> Value
+pub(crate) async fn problem<B: http_body::Body>(answer: Response<B>) -> Value
 where
     B::Error: std::fmt::Debug,
 {

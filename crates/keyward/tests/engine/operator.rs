@@ -144,3 +144,17 @@ async fn a_shutdown_does_not_wait_for_a_fetch_that_hangs() {
     assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the keys are kept, and nothing else is left");
 }
+
+#[tokio::test]
+async fn after_a_shutdown_clones_verify_with_the_keys_there_are_and_promise_nothing() {
+    let issuer = issuer().await;
+    let engine = Engine::loaded(config("a", &issuer)).await;
+    engine.auth.clone().shutdown().await;
+    assert!(engine.at_once(&token(&issuer)).is_ok());
+    assert_eq!(engine.auth.refresh("a").await, Some(false));
+    assert!(!engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await, "it does not hold");
+    assert!(engine.at_once(&token(&issuer)).is_ok());
+    let refused = engine.auth.verify(&issuer.mint(Mint::new().header("kid", "x"))).await.unwrap_err();
+    assert_eq!((refused.reason(), refused.fault().status()), (Reason::UnknownKid, 503), "nobody can tell any more");
+    engine.auth.shutdown().await;
+}
