@@ -147,9 +147,20 @@ pub fn main() -> Exit {
 /// The exit code to end with: success after `--help` and `--version`, usage otherwise.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     Cli::try_parse_from(args).map_err(|error| {
-        // Nobody is left to tell when this fails.
-        let _ = error.print();
-        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+        if !error.use_stderr() {
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            return Exit::Success;
+        }
+        let text = error.render().to_string();
+        if commands::hides_secrets(&text) {
+            // It quotes what was typed, and a token may have been typed where none belongs.
+            eprintln!("error: the command line is not understood; it has a token or key in it, which is read from standard \
+                       input or a file only");
+        } else {
+            let _ = error.print();
+        }
+        Exit::Usage
     })
 }
 
@@ -183,6 +194,15 @@ mod tests {
         assert_eq!(parse_line("keyward serve --no-such-flag").unwrap_err(), Exit::Usage);
         assert_eq!(parse_line("keyward").unwrap_err(), Exit::Usage);
         assert_eq!(parse_line("keyward --version").unwrap_err(), Exit::Success);
+    }
+
+    #[test]
+    fn a_message_that_would_quote_a_token_is_known() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+        let error = Cli::try_parse_from(["keyward", "token", "verify", "-", token]).unwrap_err();
+        assert!(commands::hides_secrets(&error.render().to_string()));
+        let error = Cli::try_parse_from(["keyward", "token", "verify", "-", "other"]).unwrap_err();
+        assert!(!commands::hides_secrets(&error.render().to_string()));
     }
 
     #[test]

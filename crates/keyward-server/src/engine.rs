@@ -113,25 +113,36 @@ fn build(
     Ok(builder.policy(worker).build()?)
 }
 
-fn issuer(settings: &IssuerSettings, config: &Config) -> Result<IssuerConfig, EngineError> {
-    let mut verifier = Verifier::builder(settings.name.as_str())
-        .ignore_trailing_slash(settings.ignore_trailing_slash)
+/// What verifies tokens with these `iss` and `aud` as those of `issuer`, or as those of nobody in particular.
+pub(crate) fn verifier(
+    config: &Config,
+    issuer: Option<&IssuerSettings>,
+    issuers: &[String],
+    audiences: &[String],
+) -> Result<Verifier, VerifierError> {
+    let mut builder = Verifier::builder(issuer.map_or("any", |issuer| issuer.name.as_str()))
         .leeway(config.leeway)
         .max_token_bytes(config.max_token_bytes);
-    for iss in &settings.issuers {
-        verifier = verifier.issuer(iss.as_str());
+    for iss in issuers {
+        builder = builder.issuer(iss.as_str());
     }
-    for aud in &settings.audiences {
-        verifier = verifier.audience(aud.as_str());
+    for aud in audiences {
+        builder = builder.audience(aud.as_str());
     }
+    let Some(settings) = issuer else { return builder.build() };
+    builder = builder.ignore_trailing_slash(settings.ignore_trailing_slash);
     if let Some(names) = &settings.algorithms {
-        verifier = verifier.algorithms(names.iter().filter_map(|name| Algorithm::from_name(name)));
+        builder = builder.algorithms(names.iter().filter_map(|name| Algorithm::from_name(name)));
     }
     if let Some(secret) = &settings.hs256_secret {
-        verifier = verifier.secret(secret.reveal());
+        builder = builder.secret(secret.reveal());
     }
-    let verifier =
-        verifier.build().map_err(|error| EngineError::Verifier { issuer: settings.name.clone(), error })?;
+    builder.build()
+}
+
+fn issuer(settings: &IssuerSettings, config: &Config) -> Result<IssuerConfig, EngineError> {
+    let verifier = verifier(config, Some(settings), &settings.issuers, &settings.audiences)
+        .map_err(|error| EngineError::Verifier { issuer: settings.name.clone(), error })?;
     let (keys, allow_http) = match &settings.keys {
         config::KeySource::JwksUrl { url, allow_http } => (KeySource::Url(url.clone()), *allow_http),
         config::KeySource::Discovery { issuer_url, allow_http } => {
@@ -155,7 +166,8 @@ fn issuer(settings: &IssuerSettings, config: &Config) -> Result<IssuerConfig, En
     Ok(IssuerConfig { verifier, keys, cache, fetch })
 }
 
-fn policy(settings: &PolicySettings, all: &[PolicySettings]) -> Policy {
+/// A policy as it is configured, its alternatives included.
+pub(crate) fn policy(settings: &PolicySettings, all: &[PolicySettings]) -> Policy {
     let named = |name: &String| all.iter().find(|other| other.name == *name);
     Policy {
         name: settings.name.clone(),

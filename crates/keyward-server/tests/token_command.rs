@@ -98,6 +98,25 @@ fn every_refusal_has_its_reason_its_check_and_its_hint() {
 }
 
 #[test]
+fn the_whole_default_policy_is_applied() {
+    let sets = Sets::new();
+    let config = sets.write_text("keyward.toml", "[policies.default]\nroles = [\"admin\"]\naal = \"aal1\"\n");
+    let refused = verify(&Draft::valid().sign(1), &["--config", &config], &[]);
+    assert!(refused.code == 1 && refused.out.starts_with("refused: insufficient_role\n"), "{}", refused.all());
+    let admin = Draft::valid().claim("role", "admin").claim("aal", "aal2").sign(1);
+    let accepted = verify(&admin, &["--config", &config], &[]);
+    assert_eq!(accepted.code, 0, "{}", accepted.all());
+}
+
+#[test]
+fn a_token_typed_on_the_command_line_is_not_repeated() {
+    let token = Draft::valid().sign(1);
+    let said = keyward(&["token", "verify", "-", &token], &[], "");
+    assert_eq!(said.code, 2);
+    assert!(!said.all().contains(&token) && said.err.contains("standard input"), "{}", said.all());
+}
+
+#[test]
 fn issuers_that_differ_a_little_are_told_apart_with_a_hint() {
     let token = Draft::valid().sign(1);
     for (issuer, hint) in [

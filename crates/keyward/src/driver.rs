@@ -30,9 +30,17 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// What the driver can be told.
 pub(crate) enum Command {
-    KeyMissing { query: KeyQuery, reply: oneshot::Sender<Miss> },
-    Decide { input: Input, done: oneshot::Sender<Kept> },
-    Refresh { done: oneshot::Sender<bool> },
+    KeyMissing {
+        query: KeyQuery,
+        reply: oneshot::Sender<Miss>,
+    },
+    Decide {
+        input: Input,
+        done: oneshot::Sender<Kept>,
+    },
+    Refresh {
+        done: oneshot::Sender<bool>,
+    },
     /// Fetch no more, write what is to be kept.
     End,
 }

@@ -217,11 +217,16 @@ impl Cache {
     }
 
     /// A refresh that was asked for while a fetch is under way follows it: what that fetch brings may be older than what
-    /// the operator knows of.
+    /// the operator knows of. Between the attempts of a refresh it is the next of them: a refresh that is asked for again
+    /// and again must still come to its end.
     fn refresh_for_operator(&mut self, now: Instant) {
-        let free = !matches!(self.phase, Phase::Fetching { .. });
-        if free && self.refresh_asked && self.operator_budget.take(now) {
-            self.fetch(Trigger::Operator, 1, now);
+        let attempt = match self.phase {
+            Phase::Fetching { .. } => return,
+            Phase::BackingOff { attempt, .. } => attempt,
+            Phase::Idle { .. } => 1,
+        };
+        if self.refresh_asked && self.operator_budget.take(now) {
+            self.fetch(Trigger::Operator, attempt, now);
         }
     }
 

@@ -11,10 +11,7 @@ use crate::jobs::{CompleteBody, FailBody, LeaseBody, LeaseList, Outcome, RenewBo
 use crate::store::Fenced;
 use crate::telemetry::metrics::JobOutcome;
 
-pub(super) async fn lease(
-    State(api): State<Api>,
-    JsonBody(body): JsonBody<LeaseBody>,
-) -> Result<Response, ApiError> {
+pub(super) async fn lease(State(api): State<Api>, JsonBody(body): JsonBody<LeaseBody>) -> Result<Response, ApiError> {
     let leased = api.store.lease(&body.checked()?, api.now()).await?;
     for _ in 0..leased.reclaimed.failed {
         api.metrics.job_finished(JobOutcome::Failed);

@@ -93,7 +93,7 @@ fn redact_word(word: &str) -> String {
 }
 
 /// A JWT begins with `{"` in base64url; Supabase's keys say what they are.
-fn looks_like_a_secret(word: &str) -> bool {
+pub(super) fn looks_like_a_secret(word: &str) -> bool {
     let is_token = word.contains("eyJ") && word.len() > 20 || word.starts_with("ey") && word.matches('.').count() == 2;
     is_token || word.contains("sb_secret_") || word.contains("sb_publishable_")
 }

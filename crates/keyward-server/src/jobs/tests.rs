@@ -90,8 +90,8 @@ fn days_are_ten_characters_of_the_calendar() {
 #[test]
 fn a_submission_says_what_is_wrong_with_it() {
     let cases = [
-        ("", "EOF"),
-        ("[]", "invalid"),
+        ("", "JSON object"),
+        ("[]", "JSON object"),
         (r#"{"kind":"a"}"#, "payload"),
         (r#"{"payload":1}"#, "kind"),
         (r#"{"kind":"","payload":1}"#, "kind: expected"),

@@ -291,14 +291,7 @@ impl Inner {
 impl Issuer {
     fn without_driver(verifier: keyward_core::verifier::Verifier, snapshot: Snapshot) -> Self {
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        Self {
-            verifier,
-            snapshot,
-            operator: Arc::default(),
-            driver: None,
-            cache: CacheConfig::default(),
-            source: None,
-        }
+        Self { verifier, snapshot, operator: Arc::default(), driver: None, cache: CacheConfig::default(), source: None }
     }
 }
 

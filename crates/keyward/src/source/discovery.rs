@@ -42,7 +42,10 @@ impl DiscoverySource {
         // Metadata that hangs leaves time for the place that is known.
         let patience = if before.is_some() { timeout / 2 } else { timeout };
         let discovered = tokio::time::timeout(patience, self.discover()).await.unwrap_or_else(|_| {
-            Err(metadata(FetchError::new(FailureKind::Timeout, format!("no answer within {} s", patience.as_secs_f64()))))
+            Err(metadata(FetchError::new(
+                FailureKind::Timeout,
+                format!("no answer within {} s", patience.as_secs_f64()),
+            )))
         });
         let (url, client) = match discovered {
             Ok(found) => {

@@ -16,7 +16,9 @@ fn verified(numbers: std::ops::Range<u32>, padding: usize) -> Vec<VerifiedToken>
         let payload = format!(r#"{{"iss":"i","aud":"u","sub":"{n}","exp":2000000000,"pad":"{pad}"}}"#);
         let input = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(&payload));
         let signature = base64_simd::URL_SAFE_NO_PAD.encode_to_string(hmac::sign(&secret, input.as_bytes()));
-        verifier.verify(&format!("{input}.{signature}"), &KeySet::default(), UnixTime::from_secs(1_900_000_000)).unwrap()
+        verifier
+            .verify(&format!("{input}.{signature}"), &KeySet::default(), UnixTime::from_secs(1_900_000_000))
+            .unwrap()
     };
     numbers.map(sign).collect()
 }

@@ -42,14 +42,17 @@ fn faults() -> Vec<(&'static str, Fault, FailureKind)> {
         ("to another host", Fault::redirect("https://evil.example/jwks?fault on demand"), FailureKind::Status),
         ("to https here", Fault::redirect("https://127.0.0.1:9/jwks"), FailureKind::Status),
         ("to another port", Fault::redirect("http://127.0.0.1:9/jwks"), FailureKind::Status),
-        ("to nowhere", Fault { location: Some("http://[".to_owned()), ..Fault::new(FaultMode::Redirect) }, FailureKind::Status),
+        (
+            "to nowhere",
+            Fault { location: Some("http://[".to_owned()), ..Fault::new(FaultMode::Redirect) },
+            FailureKind::Status,
+        ),
     ]
 }
 
 /// What must appear in no message: the answers' bytes, the URL's query, key material.
-const NEVER: [&str; 9] = [
-    "fault on demand", "garbage]", "Sign in", "Welcome", "query-secret", "bGVha2Vk", "leaked-kid", "evil", "\u{fffd}",
-];
+const NEVER: [&str; 9] =
+    ["fault on demand", "garbage]", "Sign in", "Welcome", "query-secret", "bGVha2Vk", "leaked-kid", "evil", "\u{fffd}"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_has_its_kind_keys_keep_serving_and_messages_tell_nothing() {
@@ -128,12 +131,9 @@ async fn an_endless_answer_is_given_up_after_a_mebibyte() {
 async fn a_compression_bomb_is_given_up_by_what_comes_out_of_it() {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&vec![b' '; 128 * 1024]).unwrap();
-    let member = encoder.finish().unwrap();
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(&vec![b' '; 64 << 20]).unwrap();
     let bomb = encoder.finish().unwrap();
-    assert!(member.len() < 400 && bomb.len() < 128 * 1024);
+    assert!(bomb.len() < 128 * 1024);
     let sent = bytes_sent_until_given_up("content-encoding: gzip\r\n", bomb, Duration::from_millis(20)).await;
     assert!(sent < 4 << 20, "{sent}");
 }

@@ -2,9 +2,7 @@ use std::time::Duration;
 
 use keyward::jwk::KeySet;
 use keyward::jwks::{CacheState, FailureKind};
-use keyward::{
-    Authenticator, BuildError, FetchOptions, IssuerConfig, KeySetError, KeySource, Reason, Verifier,
-};
+use keyward::{Authenticator, BuildError, FetchOptions, IssuerConfig, KeySetError, KeySource, Reason, Verifier};
 use keyward_issuer::{Issuer, Mint, Rotate};
 
 use crate::setup::{Engine, eventually, from, issuer, token, verifier};
@@ -109,7 +107,9 @@ async fn an_engine_that_cannot_work_is_not_built() {
     let config = |name: &str, keys| IssuerConfig::new(verifier(name, "iss"), keys);
     let url = || KeySource::Url("http://127.0.0.1:9/".to_owned());
     assert!(matches!(build(vec![]), BuildError::NoIssuer));
-    assert!(matches!(build(vec![config("a", url()), config("a", url())]), BuildError::DuplicateIssuer(name) if name == "a"));
+    assert!(
+        matches!(build(vec![config("a", url()), config("a", url())]), BuildError::DuplicateIssuer(name) if name == "a")
+    );
     assert!(matches!(build(vec![config("a", KeySource::None)]), BuildError::Nothing(_)));
     assert!(matches!(build(vec![config("a", KeySource::Static(KeySet::default()))]), BuildError::NoUsableKey { .. }));
     let remote = KeySource::Url("http://login.example/".to_owned());

@@ -38,7 +38,10 @@ async fn a_refresh_that_needs_a_second_attempt_is_one_refresh() {
 async fn a_refresh_is_not_answered_by_a_fetch_that_had_begun_before() {
     let issuer = issuer().await;
     let engine = Engine::loaded(config("a", &issuer)).await;
-    let asking = || { let auth = engine.auth.clone(); tokio::spawn(async move { auth.refresh("a").await }) };
+    let asking = || {
+        let auth = engine.auth.clone();
+        tokio::spawn(async move { auth.refresh("a").await })
+    };
     issuer.set_fault(Some(Misbehaviour::new(FaultMode::Slow).delay_ms(500).times(1)));
     let before = issuer.jwks_requests();
     let first = asking();
@@ -62,7 +65,10 @@ async fn many_refreshes_at_once_cost_few_fetches_and_all_get_an_answer() {
     let engine = Engine::loaded(config("a", &issuer)).await;
     let before = issuer.jwks_requests();
     let asked: Vec<_> = (0..500)
-        .map(|_| { let auth = engine.auth.clone(); tokio::spawn(async move { auth.refresh("a").await }) })
+        .map(|_| {
+            let auth = engine.auth.clone();
+            tokio::spawn(async move { auth.refresh("a").await })
+        })
         .collect();
     for one in asked {
         assert_eq!(one.await.unwrap(), Some(true));
@@ -92,9 +98,8 @@ async fn an_extended_deadline_serves_longer_and_can_be_taken_back() {
 #[tokio::test]
 async fn keys_serve_stale_until_the_deadline_and_fresh_again_after_the_outage() {
     let issuer = issuer().await;
-    let engine = Engine::build(|builder| {
-        builder.issuer(config("a", &issuer)).token_cache(Some(TokenCacheConfig::default()))
-    });
+    let engine =
+        Engine::build(|builder| builder.issuer(config("a", &issuer)).token_cache(Some(TokenCacheConfig::default())));
     engine.ready().await;
     let day = || issuer.mint(Mint::new().expires_in(86_400));
     let cached = day();
@@ -157,4 +162,30 @@ async fn after_a_shutdown_clones_verify_with_the_keys_there_are_and_promise_noth
     let refused = engine.auth.verify(&issuer.mint(Mint::new().header("kid", "x"))).await.unwrap_err();
     assert_eq!((refused.reason(), refused.fault().status()), (Reason::UnknownKid, 503), "nobody can tell any more");
     engine.auth.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_asked_for_again_and_again_still_ends() {
+    let issuer = issuer().await;
+    let mut config = config("a", &issuer);
+    config.cache.refresh_retries = 3;
+    let engine = Engine::loaded(config).await;
+    issuer.set_fault(Some(Misbehaviour::status(500)));
+    let first = {
+        let auth = engine.auth.clone();
+        tokio::spawn(async move { auth.refresh("a").await })
+    };
+    for _ in 0..200 {
+        if first.is_finished() {
+            break;
+        }
+        // The operator's budget is never what delays it.
+        engine.clock.advance(Duration::from_secs(1));
+        let auth = engine.auth.clone();
+        tokio::spawn(async move { auth.refresh("a").await });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(first.is_finished(), "the others put its end off");
+    assert_eq!(first.await.unwrap(), Some(false));
+    assert!(!engine.auth.status()[0].snapshot.is_trustworthy());
 }

@@ -119,7 +119,11 @@ async fn a_place_that_cannot_be_written_stops_nothing() {
         assert!(engine.auth.verify(&token(&issuer)).await.is_ok());
         eventually("it is reported", || !engine.seen.store_failures().is_empty()).await;
         assert!(engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await);
-        assert_eq!(engine.reason(&token(&issuer)).await, Some(Reason::Revoked), "{place:?}: a denial holds all the same");
+        assert_eq!(
+            engine.reason(&token(&issuer)).await,
+            Some(Reason::Revoked),
+            "{place:?}: a denial holds all the same"
+        );
         engine.auth.shutdown().await;
     }
 }
@@ -151,7 +155,10 @@ async fn what_the_operator_decided_is_on_disk_when_the_call_returns() {
     let path = kept(directory.path(), "operator").expect("already written");
     assert!(std::fs::read_to_string(path).unwrap().contains(&denied));
     // As after SIGKILL: nobody is told to finish anything.
-    let tokens = [token(&issuer), { issuer.rotate(Rotate::default()); token(&issuer) }];
+    let tokens = [token(&issuer), {
+        issuer.rotate(Rotate::default());
+        token(&issuer)
+    }];
     let again = keeping(config("a", &issuer), directory.path());
     again.ready().await;
     assert_eq!(again.reason(&tokens[0]).await, Some(Reason::Revoked));

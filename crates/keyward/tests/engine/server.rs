@@ -27,8 +27,7 @@ impl Reply {
     pub(crate) fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
-        let text =
-            format!("HTTP/1.1 {status} X\r\n{lines}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        let text = format!("HTTP/1.1 {status} X\r\n{lines}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
         Self::Bytes(text.into_bytes())
     }
 }
@@ -69,10 +68,11 @@ impl Server {
                 connections.spawn(async move {
                     match tls {
                         None => serve(stream, &log, &count, &answer).await,
-                        Some(acceptor) => match acceptor.accept(stream).await {
-                            Ok(stream) => serve(stream, &log, &count, &answer).await,
-                            Err(_) => {}
-                        },
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, &log, &count, &answer).await;
+                            }
+                        }
                     }
                 });
             }

@@ -155,10 +155,8 @@ impl Engine {
 }
 
 pub(crate) async fn issuer() -> Issuer {
-    let config = keyward_issuer::IssuerConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..keyward_issuer::IssuerConfig::default()
-    };
+    let config =
+        keyward_issuer::IssuerConfig { listen: ([127, 0, 0, 1], 0).into(), ..keyward_issuer::IssuerConfig::default() };
     Issuer::start(config).await.unwrap()
 }
 

@@ -100,7 +100,6 @@ async fn self_signed_expired_and_foreign_certificates_are_failures_of_trust() {
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_a_failure_of_trust() {
     let ours = Authority::new();
-    let server = Server::start(|_| Reply::json(SET)).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let plain = tokio::spawn(async move {
@@ -112,7 +111,6 @@ async fn a_server_that_does_not_speak_tls_is_a_failure_of_trust() {
     let (kind, error) = fetch(port, Some(ours.file())).await.unwrap_err();
     assert_eq!(kind, FailureKind::Tls, "{error}");
     plain.await.unwrap();
-    drop(server);
 }
 
 #[tokio::test]

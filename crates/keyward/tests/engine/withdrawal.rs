@@ -82,7 +82,8 @@ async fn a_denied_secret_stops_at_once_whether_or_not_there_are_keys() {
         issuer.mint(mint.header("kid", "legacy").expires_in(86_400))
     };
     let cached = mint();
-    let both = |engine: &Engine| [engine.at_once(&cached), engine.at_once(&mint())].map(|one| one.err().map(|r| r.reason()));
+    let both =
+        |engine: &Engine| [engine.at_once(&cached), engine.at_once(&mint())].map(|one| one.err().map(|r| r.reason()));
     assert_eq!(both(&engine), [None, None]);
     assert!(engine.auth.decide("a", Input::DenyKey("legacy".to_owned(), None)).await);
     assert_eq!(both(&engine), [Some(Reason::Revoked); 2]);

@@ -16,7 +16,8 @@ type Kind = fn(Arc<dyn std::error::Error + Send + Sync>) -> StoreError;
 
 /// The service over a store that fails at every call.
 fn broken(kind: Kind) -> Service {
-    let fail = move || async move { Err(kind(Arc::new(std::io::Error::other("/var/lib/secret.db is on fire")))) }.boxed();
+    let fail =
+        move || async move { Err(kind(Arc::new(std::io::Error::other("/var/lib/secret.db is on fire")))) }.boxed();
     Service::over(Arc::new(LazyStore::new(Box::new(fail))), TempDir::new().unwrap(), Policy::named("default"))
 }
 
@@ -105,7 +106,8 @@ impl<'a> MakeWriter<'a> for Written {
 #[tokio::test]
 async fn there_is_nothing_elsewhere() {
     let service = Service::start().await;
-    for path in ["/", "/v1", "/v1/", "/v1/jobs/", "/v1/jobs/a/b/c", "/v2/jobs", "/V1/me", "//v1/me", "/v1/worker/jobs"] {
+    for path in ["/", "/v1", "/v1/", "/v1/jobs/", "/v1/jobs/a/b/c", "/v2/jobs", "/V1/me", "//v1/me", "/v1/worker/jobs"]
+    {
         let answer = service.call(Method::GET, path).header("x-request-id", "r-1").send().await;
         assert_eq!(answer.problem(404, "not_found"), "there is no such route", "{path}");
         assert_eq!(answer.header("x-correlation-id"), Some("r-1"));

@@ -72,7 +72,10 @@ async fn cancelling_ends_a_job_once() {
     let cancel = || service.call(Method::POST, &path).token(&user("alice"));
     service.clock.advance(1);
     let cancelled = cancel().send().await.json(StatusCode::OK);
-    assert_eq!((&cancelled["status"], &cancelled["updated_at"]), (&json!("cancelled"), &json!("2026-10-05T12:00:01.000Z")));
+    assert_eq!(
+        (&cancelled["status"], &cancelled["updated_at"]),
+        (&json!("cancelled"), &json!("2026-10-05T12:00:01.000Z"))
+    );
     service.clock.advance(1);
     assert_eq!(cancel().send().await.json(StatusCode::OK), cancelled);
     assert_eq!(service.finished("cancelled"), 1);

@@ -145,10 +145,10 @@ impl Service {
         answer.json(StatusCode::CREATED)
     }
 
-    /// Leases one job.
+    /// Leases one job; null when there is none.
     pub(super) async fn lease(&self, seconds: u32) -> Value {
         let answer = self.post("/v1/worker/lease", &worker(), &json!({"lease_seconds": seconds})).send().await;
-        answer.json(StatusCode::OK)["jobs"][0].take()
+        answer.json(StatusCode::OK)["jobs"].get(0).cloned().unwrap_or_default()
     }
 
     /// A worker's call for a leased job.

@@ -1,12 +1,13 @@
 //! What is accepted: from the command line, else from the configuration, else anything.
 
-use keyward::alg::Algorithm;
 use keyward::jws::Unverified;
+use keyward::policy::Policy;
 use keyward::verifier::{Verifier, VerifierError};
 use serde_json::Value;
 
 use super::VerifyArgs;
-use crate::config::{Config, DEFAULT_POLICY, IssuerSettings, SUPABASE, Subject};
+use crate::config::{Config, DEFAULT_POLICY, IssuerSettings, SUPABASE};
+use crate::engine;
 
 /// What is accepted, and where that was said.
 #[derive(Debug)]
@@ -25,10 +26,8 @@ pub(super) struct Accepted {
     /// Whether a shared secret is configured, and where.
     pub(super) has_secret: bool,
     pub(super) secret_from: String,
-    /// Whether the default policy asks for a `sub`.
-    pub(super) subject_required: bool,
-    /// Whether the default policy asks for anything else.
-    pub(super) policy_asks_more: bool,
+    /// The policy `default`.
+    pub(super) policy: Policy,
     pub(super) verifier: Verifier,
 }
 
@@ -56,8 +55,11 @@ impl Accepted {
         if any_audience {
             audiences = audiences_of(token);
         }
-        let verifier = verifier(config, issuer, &issuers, &audiences)?;
-        let policy = config.policies.iter().find(|policy| policy.name == DEFAULT_POLICY);
+        let verifier = engine::verifier(config, issuer, &issuers, &audiences)?;
+        let policy = config.policies.iter().find(|policy| policy.name == DEFAULT_POLICY).map_or_else(
+            || Policy::named(DEFAULT_POLICY),
+            |settings| engine::policy(settings, &config.policies),
+        );
         Ok(Self {
             issuers,
             any_issuer,
@@ -71,13 +73,16 @@ impl Accepted {
             } else {
                 name
             },
-            subject_required: policy.is_none_or(|policy| policy.subject == Subject::Required),
-            policy_asks_more: policy.is_some_and(|policy| {
-                let asks = policy.issuers.is_some() || policy.audiences.is_some() || policy.roles.is_some();
-                asks || policy.aal.is_some() || !policy.anonymous || !policy.claims.is_empty()
-            }),
+            policy,
             verifier,
         })
+    }
+
+    /// Whether the policy asks for anything beyond a `sub`.
+    pub(super) fn policy_asks_more(&self) -> bool {
+        let Policy { issuers, audiences, roles, assurance, anonymous, claims, .. } = &self.policy;
+        let lists = [issuers, audiences, roles];
+        lists.iter().any(|list| !list.is_empty()) || assurance.is_some() || !anonymous || !claims.is_empty()
     }
 
     /// Whether this `iss` is accepted.
@@ -94,32 +99,6 @@ pub(super) fn configured<'c>(config: &'c Config, iss: &str) -> Option<&'c Issuer
             |accepted: &String| *accepted == *iss || (issuer.ignore_trailing_slash && bare(accepted) == bare(iss));
         issuer.issuers.iter().any(same)
     })
-}
-
-fn verifier(
-    config: &Config,
-    issuer: Option<&IssuerSettings>,
-    issuers: &[String],
-    audiences: &[String],
-) -> Result<Verifier, VerifierError> {
-    let mut builder = Verifier::builder(issuer.map_or("any", |issuer| issuer.name.as_str()))
-        .leeway(config.leeway)
-        .max_token_bytes(config.max_token_bytes)
-        .ignore_trailing_slash(issuer.is_some_and(|issuer| issuer.ignore_trailing_slash));
-    for iss in issuers {
-        builder = builder.issuer(iss.as_str());
-    }
-    for audience in audiences {
-        builder = builder.audience(audience.as_str());
-    }
-    let Some(issuer) = issuer else { return builder.build() };
-    if let Some(secret) = &issuer.hs256_secret {
-        builder = builder.secret(secret.reveal().as_bytes());
-    }
-    if let Some(names) = &issuer.algorithms {
-        builder = builder.algorithms(names.iter().filter_map(|name| Algorithm::from_name(name)));
-    }
-    builder.build()
 }
 
 /// The token's own audiences, so that whichever it names is accepted; an empty text where there are none.

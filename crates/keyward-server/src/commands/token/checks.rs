@@ -171,7 +171,7 @@ pub(super) fn of_token(subject: &Subject<'_>, rejection: Option<&Rejection>) -> 
     let unchecked = |step| match step {
         Step::Iss => subject.accepted.any_issuer,
         Step::Aud => subject.accepted.any_audience,
-        Step::Policy => !subject.accepted.subject_required,
+        Step::Policy => !subject.accepted.policy.subject_required && !subject.accepted.policy_asks_more(),
         _ => false,
     };
     table(failed, |step| subject.detail(step, rejection.filter(|_| failed == Some(step))), unchecked)
@@ -310,8 +310,8 @@ impl Subject<'_> {
     }
 
     fn policy(&self) -> String {
-        let subject = if self.accepted.subject_required { "a sub is required" } else { "sub is optional" };
-        let more = if self.accepted.policy_asks_more { "; what else it asks for is not checked here" } else { "" };
+        let subject = if self.accepted.policy.subject_required { "a sub is required" } else { "sub is optional" };
+        let more = if self.accepted.policy_asks_more() { ", and what else the configuration asks for" } else { "" };
         format!("default: {subject}{more}")
     }
 

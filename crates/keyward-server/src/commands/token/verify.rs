@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use keyward::jwk::KeySet;
 use keyward::jws::Unverified;
-use keyward::policy::Policy;
 use keyward::time::UnixTime;
 use keyward::{FetchOptions, Rejection, VerifiedToken};
 
@@ -15,7 +14,7 @@ use super::input::Input;
 use super::report::{Claims, Expected, Report, Verdict};
 use super::{VerifyArgs, hints, input, moment};
 use crate::commands::jwks::{self, Location, Unobtainable};
-use crate::config::{Config, DEFAULT_POLICY, Flags, IssuerSettings, KeySource};
+use crate::config::{Config, Flags, IssuerSettings, KeySource};
 use crate::exit::Exit;
 
 /// How long fetching a key set may take when no issuer says otherwise.
@@ -96,11 +95,10 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// The pipeline, then what the default policy says of `sub`.
+    /// The pipeline, then the policy `default`.
     fn verify(&self, keys: Option<&KeySet>) -> Result<VerifiedToken, Rejection> {
         let verified = self.accepted.verifier.verify_parsed(self.token, keys, self.now)?;
-        let policy = Policy { subject_required: self.accepted.subject_required, ..Policy::named(DEFAULT_POLICY) };
-        policy.check(&verified).map_err(|rejection| rejection.claimed_by(self.token))?;
+        self.accepted.policy.check(&verified).map_err(|rejection| rejection.claimed_by(self.token))?;
         Ok(verified)
     }
 
