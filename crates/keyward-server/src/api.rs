@@ -1,7 +1,7 @@
 //! The jobs API over HTTP: who the caller is, users' jobs and usage, and the workers' side.
 //!
 //! Handlers translate, and decide nothing: [`crate::jobs`] checks input and knows the rules, the [`JobStore`] keeps
-//! them. Whatever goes wrong is an [`error::ApiError`], which [`answer::finish`] turns into a problem (RFC 9457) with
+//! them. Whatever goes wrong is an `ApiError`, which the outermost middleware turns into a problem (RFC 9457) with
 //! the request's correlation id; what axum would answer by itself never reaches a client.
 //!
 //! Nothing in here looks at tokens. The routes belong behind an [`AuthLayer`](keyward_tower::AuthLayer): those of
