@@ -216,6 +216,13 @@ impl Rejection {
         self
     }
 
+    /// The same as the fault of something else: where only some answers are understood.
+    #[must_use]
+    pub const fn blaming(mut self, fault: Fault) -> Self {
+        self.fault = fault;
+        self
+    }
+
     /// The same with what the token claims.
     #[must_use]
     pub fn claimed_by(mut self, token: &Unverified<'_>) -> Self {

@@ -15,7 +15,9 @@ use keyward_tower::{AuthLayer, CorrelationLayer};
 use serde_json::{Value, json};
 
 use crate::api::{self, Api};
+use crate::config::GatewaySettings;
 use crate::engine::{Engine, WORKER_POLICY};
+use crate::gateway::forward_auth;
 use crate::jobs::Timestamp;
 use crate::store::JobStore;
 use crate::telemetry::keys;
@@ -33,6 +35,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Logs and counts requests.
     pub reporter: Arc<RequestReporter>,
+    /// How proxies ask.
+    pub gateway: GatewaySettings,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -48,7 +52,8 @@ impl App {
         let users = api::user_routes(api.clone()).layer(AuthLayer::new(self.engine.clone()));
         let workers = api::worker_routes(api).layer(AuthLayer::new(self.engine.clone()).policy(WORKER_POLICY));
         let described = Router::new().route("/openapi.json", get(openapi));
-        let routes = users.merge(workers).merge(described);
+        let proxies = forward_auth::routes(self.engine.clone(), self.gateway.clone());
+        let routes = users.merge(workers).merge(described).merge(proxies);
         self.finish(if with_ops { routes.merge(self.probes()) } else { routes })
     }
 

@@ -9,6 +9,7 @@
 mod database;
 mod error;
 mod file;
+mod gateway;
 mod issuers;
 mod load;
 mod policies;
@@ -32,6 +33,7 @@ use serde_json::Value as Json;
 
 pub use database::Database;
 pub use error::ConfigError;
+pub use gateway::GatewaySettings;
 pub use issuers::{IssuerSettings, KeySource, SUPABASE};
 pub use policies::{Aal, ClaimCondition, ClaimTest, PolicySettings, Subject};
 pub use secret::{REDACTED, Secret};
@@ -67,6 +69,8 @@ pub struct Config {
     pub log_filter: String,
     /// How it is logged. Default [`LogFormat::Auto`].
     pub log_format: LogFormat,
+    /// How proxies ask.
+    pub gateway: GatewaySettings,
     /// The cache of verified tokens.
     pub token_cache: TokenCacheSettings,
     /// The issuers; `supabase` first when the variables describe one.

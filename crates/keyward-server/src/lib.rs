@@ -8,6 +8,7 @@ pub mod config;
 pub mod dev;
 pub mod engine;
 pub mod exit;
+pub mod gateway;
 pub mod jobs;
 pub mod server;
 pub mod store;

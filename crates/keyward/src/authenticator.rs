@@ -247,7 +247,7 @@ impl Inner {
         let snapshot = self.issuers[entry.issuer].snapshot.load();
         if let Some(verified) = entry.still_valid(&snapshot, now) {
             self.observer.token_cache(true);
-            return Some(verified.clone());
+            return Some(verified);
         }
         tokens.remove(token, policy.0);
         self.observer.token_cache(false);

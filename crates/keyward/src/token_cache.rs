@@ -5,8 +5,6 @@
 //! while the key that verified it is in the snapshot that readers see now.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use keyward_core::jwks::Snapshot;
@@ -32,7 +30,7 @@ impl Default for TokenCacheConfig {
 
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    entries: Cache<Key, Arc<Entry>, Weight, RandomState>,
+    entries: Cache<Key, Entry, Weight, RandomState>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,13 +45,13 @@ struct Lookup<'a> {
     policy: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     token: VerifiedToken,
     /// Which of the configured issuers.
     pub(crate) issuer: usize,
-    /// The last generation of the issuer's snapshot in which the key was seen.
-    generation: AtomicU64,
+    /// The generation of the issuer's snapshot against which it was verified.
+    generation: u64,
 }
 
 impl TokenCache {
@@ -80,13 +78,12 @@ impl TokenCache {
         self.entries.len()
     }
 
-    pub(crate) fn get(&self, token: &str, policy: u32) -> Option<Arc<Entry>> {
+    pub(crate) fn get(&self, token: &str, policy: u32) -> Option<Entry> {
         self.entries.get(&Lookup { token, policy })
     }
 
     pub(crate) fn insert(&self, token: &VerifiedToken, policy: u32, issuer: usize, generation: u64) {
-        let entry = Entry { token: token.clone(), issuer, generation: AtomicU64::new(generation) };
-        self.entries.insert(Key { token: token.clone(), policy }, Arc::new(entry));
+        self.entries.insert(Key { token: token.clone(), policy }, Entry { token: token.clone(), issuer, generation });
     }
 
     pub(crate) fn remove(&self, token: &str, policy: u32) {
@@ -96,24 +93,21 @@ impl TokenCache {
 
 impl Entry {
     /// The token, if a verification against `snapshot` at `now` would accept it again.
-    pub(crate) fn still_valid(&self, snapshot: &Snapshot, now: Now) -> Option<&VerifiedToken> {
+    pub(crate) fn still_valid(self, snapshot: &Snapshot, now: Now) -> Option<VerifiedToken> {
         if !self.token.is_timely(now.unix) {
             return None;
         }
-        let generation = snapshot.generation();
+        let same_snapshot = self.generation == snapshot.generation();
         let Some(key) = self.token.key() else {
             // Under a secret: a denial, or a key of the same kid, may have come with another snapshot.
-            return (self.generation.load(Ordering::Relaxed) == generation).then_some(&self.token);
+            return same_snapshot.then_some(self.token);
         };
         let keys = snapshot.usable_keys(now.instant)?;
-        if self.generation.load(Ordering::Relaxed) != generation {
-            if !keys.holds(key) {
-                return None;
-            }
-            self.generation.store(generation, Ordering::Relaxed);
+        if !same_snapshot && !keys.holds(key) {
+            return None;
         }
         key.mark_used(now.unix);
-        Some(&self.token)
+        Some(self.token)
     }
 }
 
@@ -132,8 +126,13 @@ impl Hash for Key {
 }
 
 impl Hash for Lookup<'_> {
+    /// Of the end of the token, where its signature is: as different from token to token as all of it, for a fraction
+    /// of the time. Only verified tokens are kept, so that an outsider cannot fill the cache with tokens that end
+    /// alike. Which one is meant is decided by the whole token.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.token.as_bytes());
+        const END: usize = 64;
+        let token = self.token.as_bytes();
+        state.write(&token[token.len().saturating_sub(END)..]);
         state.write_u32(self.policy);
     }
 }
@@ -150,8 +149,8 @@ struct Weight {
     least: u64,
 }
 
-impl Weighter<Key, Arc<Entry>> for Weight {
-    fn weight(&self, key: &Key, _: &Arc<Entry>) -> u64 {
+impl Weighter<Key, Entry> for Weight {
+    fn weight(&self, key: &Key, _: &Entry) -> u64 {
         /// The entry, its key and its place in the table.
         const OVERHEAD: usize = 160;
         ((key.token.memory() + OVERHEAD) as u64).max(self.least)

@@ -156,6 +156,7 @@ fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>) -> Result<App, S
         store: Arc::new(LazyStore::new(SqliteStore::opener(path))),
         metrics,
         reporter: Arc::new(reporter),
+        gateway: config.gateway.clone(),
         clock,
     })
 }

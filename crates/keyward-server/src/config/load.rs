@@ -9,7 +9,7 @@ use super::file::{Raw, Table, Value};
 use super::values::{self, Shown};
 use super::{
     Config, ConfigError, Database, Effective, Flags, LogFormat, Secret, Setting, Source, TokenCacheSettings, database,
-    issuers, policies, settings, supabase,
+    gateway, issuers, policies, settings, supabase,
 };
 
 /// A verified token takes about 2 KB with its claims.
@@ -62,6 +62,7 @@ pub(super) fn load(
     let (data_dir, database) = storage(loader)?;
     let log_filter = loader.value(&settings::LOG, "info".to_owned(), values::log_filter)?;
     let log_format = loader.value(&settings::LOG_FORMAT, LogFormat::Auto, values::log_format)?;
+    let gateway = gateway::load(loader)?;
     let token_cache = token_cache(loader)?;
     let issuers = issuers::load(loader, supabase, &fetching)?;
     let policies = policies::load(loader, &issuers)?;
@@ -78,6 +79,7 @@ pub(super) fn load(
         leeway,
         log_filter,
         log_format,
+        gateway,
         token_cache,
         issuers,
         policies,
@@ -256,7 +258,7 @@ fn refuse_unknown(file: &Table) -> Result<(), ConfigError> {
     let top: Vec<&str> =
         keys().filter(|key| !key.contains('.')).chain(sections).chain(["issuers", "policies"]).collect();
     file.refuse_unknown(&top)?;
-    for section in ["supabase", "log", "token_cache"] {
+    for section in ["supabase", "log", "gateway", "token_cache"] {
         if let Some(raw) = file.get(section) {
             let known: Vec<&str> = keys().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
             raw.table()?.refuse_unknown(&known)?;

@@ -73,6 +73,12 @@ settings! {
     LOG = Some("KEYWARD_LOG"), "log.level", Some("--log");
     /// How it is logged.
     LOG_FORMAT = Some("KEYWARD_LOG_FORMAT"), "log.format", Some("--log-format");
+    /// Whose X-Forwarded-* headers are believed.
+    TRUSTED_PROXIES = None, "gateway.trusted_proxies", None;
+    /// Whether CORS preflights pass.
+    PREFLIGHT = None, "gateway.preflight", None;
+    /// The cookie that may hold the token.
+    COOKIE = None, "gateway.cookie", None;
     /// Whether verified tokens are remembered.
     TOKEN_CACHE_ENABLED = None, "token_cache.enabled", None;
     /// How many verified tokens are remembered.

@@ -36,6 +36,16 @@ pub enum BuildError {
     /// Two issuers have this name.
     #[error("two issuers are named {0}")]
     DuplicateIssuer(String),
+    /// Two issuers accept the same `iss`: the second would never see a token.
+    #[error("issuers {first} and {second} both accept the iss {iss}")]
+    SharedIss {
+        /// The name of the one.
+        first: String,
+        /// The name of the other.
+        second: String,
+        /// The `iss`.
+        iss: String,
+    },
     /// Two policies have this name.
     #[error("two policies are named {0}")]
     DuplicatePolicy(String),
@@ -165,6 +175,15 @@ impl AuthenticatorBuilder {
         let mut names = HashSet::new();
         if let Some(twice) = self.issuers.iter().find(|issuer| !names.insert(issuer.verifier.name())) {
             return Err(BuildError::DuplicateIssuer(twice.verifier.name().to_string()));
+        }
+        for (index, first) in self.issuers.iter().enumerate() {
+            for second in &self.issuers[index + 1..] {
+                if let Some(iss) = second.verifier.issuers().iter().find(|iss| first.verifier.accepts_issuer(iss)) {
+                    let name = |issuer: &IssuerConfig| issuer.verifier.name().to_string();
+                    let (first, second) = (name(first), name(second));
+                    return Err(BuildError::SharedIss { first, second, iss: iss.to_string() });
+                }
+            }
         }
         let mut names = HashSet::new();
         if let Some(twice) = self.policies.iter().find(|policy| !names.insert(&policy.name)) {

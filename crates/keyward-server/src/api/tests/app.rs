@@ -42,6 +42,7 @@ async fn routes(directory: &TempDir) -> Router {
         store: Arc::new(SqliteStore::open(&directory.path().join("jobs.db")).await.unwrap()),
         metrics,
         reporter: Arc::new(reporter),
+        gateway: config.gateway.clone(),
         clock,
     };
     app.routes(true)
