@@ -130,11 +130,10 @@ impl Authenticator {
 
     /// Verifies a token without ever waiting.
     pub fn try_verify(&self, policy: PolicyId, token: &str) -> Attempt {
-        let now = self.inner.clock.now();
-        if let Some(verified) = self.inner.cached(policy, token, now) {
+        if let Some(verified) = self.inner.cached(policy, token) {
             return Attempt::Done(Ok(verified));
         }
-        self.inner.verify(policy, token, now)
+        self.inner.verify(policy, token, self.inner.clock.now())
     }
 
     /// Waits for a key that was not known, within the configured bound, and verifies the token again.
@@ -238,14 +237,14 @@ impl PendingKey {
 }
 
 impl Inner {
-    fn cached(&self, policy: PolicyId, token: &str, now: Now) -> Option<VerifiedToken> {
+    fn cached(&self, policy: PolicyId, token: &str) -> Option<VerifiedToken> {
         let tokens = self.tokens.as_ref()?;
         let Some(entry) = tokens.get(token, policy.0) else {
             self.observer.token_cache(false);
             return None;
         };
         let snapshot = self.issuers[entry.issuer].snapshot.load();
-        if let Some(verified) = entry.still_valid(&snapshot, now) {
+        if let Some(verified) = entry.still_valid(&snapshot, self.clock.glance()) {
             self.observer.token_cache(true);
             return Some(verified);
         }

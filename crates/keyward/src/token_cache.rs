@@ -13,6 +13,8 @@ use keyward_core::token::VerifiedToken;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
+use crate::clock::GLANCE_LAG;
+
 /// How many verified tokens are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenCacheConfig {
@@ -92,9 +94,10 @@ impl TokenCache {
 }
 
 impl Entry {
-    /// The token, if a verification against `snapshot` at `now` would accept it again.
+    /// The token, if a verification against `snapshot` would accept it again; `now` is a glance at the clock.
     pub(crate) fn still_valid(self, snapshot: &Snapshot, now: Now) -> Option<VerifiedToken> {
-        if !self.token.is_timely(now.unix) {
+        // What may have expired since is verified anew, by the exact time.
+        if !self.token.is_timely(now.unix + GLANCE_LAG) {
             return None;
         }
         let same_snapshot = self.generation == snapshot.generation();
