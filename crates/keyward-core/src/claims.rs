@@ -6,7 +6,7 @@ use crate::json;
 use crate::rejection::{Detail, Reason, Rejection};
 use crate::time::UnixTime;
 
-/// Where the raw value of a claim stands in the payload.
+/// Where something stands in a text: the raw value of a claim in the payload, or what is kept of it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Span(Option<(u32, u32)>);
 
@@ -14,13 +14,17 @@ impl Span {
     fn new(payload: &str, raw: &str) -> Self {
         // `raw` is a part of `payload`, which is no longer than a token may be.
         let start = raw.as_ptr() as usize - payload.as_ptr() as usize;
-        let to_u32 = |at: usize| u32::try_from(at).ok();
-        Self(to_u32(start).zip(to_u32(start + raw.len())))
+        Self::at(start..start + raw.len())
     }
 
-    /// The raw JSON value in the payload it was taken from.
-    pub(crate) fn of(self, payload: &str) -> Option<&str> {
-        self.0.and_then(|(start, end)| payload.get(start as usize..end as usize))
+    pub(crate) fn at(range: std::ops::Range<usize>) -> Self {
+        let to_u32 = |at: usize| u32::try_from(at).ok();
+        Self(to_u32(range.start).zip(to_u32(range.end)))
+    }
+
+    /// What stands there in the text it was taken from.
+    pub(crate) fn of(self, text: &str) -> Option<&str> {
+        self.0.and_then(|(start, end)| text.get(start as usize..end as usize))
     }
 
     pub(crate) const fn is_present(self) -> bool {
@@ -114,12 +118,12 @@ pub(crate) fn audience_accepted(raw: &str, accepted: &[Box<str>]) -> Result<bool
 }
 
 /// A claim that must be a string if it is there.
-pub(crate) fn optional_text(raw: Option<&str>, claim: &'static str) -> Result<Option<Box<str>>, Rejection> {
-    raw.map(|raw| json::as_str(raw).map(|text| Box::from(&*text)).ok_or_else(|| invalid(claim))).transpose()
+pub(crate) fn optional_text<'a>(raw: Option<&'a str>, claim: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+    raw.map(|raw| json::as_str(raw).ok_or_else(|| invalid(claim))).transpose()
 }
 
 /// The same for claims that issuers also write as `null` or `""` when there is nothing to say.
-pub(crate) fn nullable_text(raw: Option<&str>, claim: &'static str) -> Result<Option<Box<str>>, Rejection> {
+pub(crate) fn nullable_text<'a>(raw: Option<&'a str>, claim: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
     let text = optional_text(raw.filter(|raw| *raw != "null"), claim)?;
     Ok(text.filter(|text| !text.is_empty()))
 }

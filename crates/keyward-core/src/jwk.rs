@@ -260,12 +260,10 @@ impl KeySet {
         if self.denied.contains(kid) {
             return Found::Denied;
         }
-        let start = self.keys.partition_point(|key| key.kid() < Some(kid));
-        let sharing = self.keys[start..].iter().take_while(|key| key.kid() == Some(kid)).count();
-        let keys = &self.keys[start..start + sharing];
+        let keys = self.sharing(Some(kid));
         let candidates = Candidates { keys, algorithm };
         match candidates.iter().count() {
-            0 if sharing == 0 => Found::Nothing,
+            0 if keys.is_empty() => Found::Nothing,
             0 => Found::OtherAlgorithm,
             1..=MAX_KEYS_PER_KID => Found::Keys(candidates),
             _ => Found::Ambiguous,
@@ -273,21 +271,32 @@ impl KeySet {
     }
 
     fn find_without_kid(&self, algorithm: Algorithm) -> Found<'_> {
-        let denied = |key: &Key| key.kid().is_some_and(|kid| self.denied.contains(kid));
-        let mut fitting =
-            self.keys.iter().enumerate().filter(|(_, key)| key.algorithms().contains(algorithm) && !denied(key));
+        let fits = |key: &Key| key.algorithms().contains(algorithm);
+        let mut fitting = self.keys.iter().enumerate().filter(|(_, key)| fits(key) && !self.is_denied(key));
         match (fitting.next(), fitting.next()) {
+            (None, _) if self.keys.iter().any(|key| fits(key)) => Found::Denied,
             (None, _) => Found::Nothing,
             (Some((index, _)), None) => Found::Keys(Candidates { keys: &self.keys[index..=index], algorithm }),
             (Some(_), Some(_)) => Found::Ambiguous,
         }
     }
 
+    /// The keys of this `kid`.
+    fn sharing(&self, kid: Option<&str>) -> &[Arc<Key>] {
+        let start = self.keys.partition_point(|key| key.kid() < kid);
+        let length = self.keys[start..].iter().take_while(|key| key.kid() == kid).count();
+        &self.keys[start..start + length]
+    }
+
+    fn is_denied(&self, key: &Key) -> bool {
+        key.kid().is_some_and(|kid| self.denied.contains(kid))
+    }
+
     /// Whether exactly this key is in the set and not denied.
     #[must_use]
     pub fn holds(&self, key: &Arc<Key>) -> bool {
-        !key.kid().is_some_and(|kid| self.denied.contains(kid))
-            && self.keys.iter().any(|known| Arc::ptr_eq(known, key) || known.is_same(key))
+        let is_it = |known: &Arc<Key>| Arc::ptr_eq(known, key) || known.is_same(key);
+        self.sharing(key.kid()).iter().any(is_it) && !self.is_denied(key)
     }
 
     /// Whether a token with this `kid` has a key to be tried with.
@@ -329,6 +338,10 @@ impl Members {
         let mut members = Self::default();
         let mut fault = None;
         let walked = json::for_each_member(text, |name, raw| {
+            if raw == "null" {
+                // How some serialisers write what is not there.
+                return Ok(());
+            }
             let place = match name {
                 "kty" => &mut members.kty,
                 "crv" => &mut members.crv,
@@ -377,7 +390,8 @@ fn prepare(members: Members, kid: Option<String>) -> Result<Key, String> {
     if let Some(other) = members.public_use.as_deref().filter(|one| *one != "sig") {
         return Err(format!("its use is {}, not sig", quoted(other)));
     }
-    if members.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify")) {
+    // An empty list says nothing, as some serialisers write it.
+    if members.key_ops.as_ref().is_some_and(|ops| !ops.is_empty() && !ops.iter().any(|op| op == "verify")) {
         return Err("its key_ops do not have verify".to_owned());
     }
     let (verification, material) = match members.kty.as_deref() {

@@ -1,5 +1,6 @@
 //! A verified token.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::alg::Algorithm;
+use crate::claims::Span;
 use crate::jwk::Key;
 use crate::time::UnixTime;
 
@@ -31,16 +33,40 @@ pub(crate) struct Verified {
 }
 
 /// The claims that say who it is.
-#[derive(Default)]
 pub(crate) struct Identity {
-    pub(crate) iss: Box<str>,
-    pub(crate) subject: Option<Box<str>>,
-    pub(crate) role: Option<Box<str>>,
-    pub(crate) email: Option<Box<str>>,
-    pub(crate) session: Option<Box<str>>,
-    pub(crate) assurance: Option<Box<str>>,
-    pub(crate) token_id: Option<Box<str>>,
+    pub(crate) iss: Span,
+    pub(crate) subject: Span,
+    pub(crate) role: Span,
+    pub(crate) email: Span,
+    pub(crate) session: Span,
+    pub(crate) assurance: Span,
+    pub(crate) token_id: Span,
     pub(crate) anonymous: bool,
+    /// What the spans are of: one allocation for all, as a token cache makes and drops many.
+    pub(crate) texts: Texts,
+}
+
+/// Texts that are kept together.
+pub(crate) struct Texts(String);
+
+impl Texts {
+    /// With room for what a token usually says of somebody.
+    pub(crate) fn new() -> Self {
+        Self(String::with_capacity(256))
+    }
+
+    pub(crate) fn keep(&mut self, text: Option<Cow<'_, str>>) -> Span {
+        let Some(text) = text else { return Span::default() };
+        let start = self.0.len();
+        self.0.push_str(&text);
+        Span::at(start..self.0.len())
+    }
+
+    /// Without the room that was not needed.
+    pub(crate) fn finish(mut self) -> Self {
+        self.0.shrink_to_fit();
+        self
+    }
 }
 
 /// The claims do not have the shape that was asked for.
@@ -49,6 +75,10 @@ pub(crate) struct Identity {
 pub struct ClaimsError(String);
 
 impl VerifiedToken {
+    fn text(&self, span: Span) -> Option<&str> {
+        span.of(&self.0.claims.texts.0)
+    }
+
     /// The configured name of the issuer whose key verified it.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -58,43 +88,43 @@ impl VerifiedToken {
     /// The `iss` claim.
     #[must_use]
     pub fn iss(&self) -> &str {
-        &self.0.claims.iss
+        self.text(self.0.claims.iss).unwrap_or_default()
     }
 
     /// The `sub` claim: who the token is about. Unique within its issuer only.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.0.claims.subject.as_deref()
+        self.text(self.0.claims.subject)
     }
 
     /// The `role` claim of Supabase Auth.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
-        self.0.claims.role.as_deref()
+        self.text(self.0.claims.role)
     }
 
     /// The `email` claim; `None` also when it is empty.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
-        self.0.claims.email.as_deref()
+        self.text(self.0.claims.email)
     }
 
     /// The `session_id` claim of Supabase Auth.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
-        self.0.claims.session.as_deref()
+        self.text(self.0.claims.session)
     }
 
     /// The `aal` claim: the authenticator assurance level.
     #[must_use]
     pub fn assurance(&self) -> Option<&str> {
-        self.0.claims.assurance.as_deref()
+        self.text(self.0.claims.assurance)
     }
 
     /// The `jti` claim.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.claims.token_id.as_deref()
+        self.text(self.0.claims.token_id)
     }
 
     /// The `is_anonymous` claim: a user without credentials.
@@ -154,15 +184,9 @@ impl VerifiedToken {
     /// About how many bytes of memory it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let claims = &self.0.claims;
-        let texts =
-            [&claims.subject, &claims.role, &claims.email, &claims.session, &claims.assurance, &claims.token_id];
         // An allocation costs about 16 bytes beyond its content.
         let text = |text: &str| text.len() + 16;
-        size_of::<Verified>()
-            + text(&self.0.token)
-            + text(&claims.iss)
-            + texts.into_iter().flatten().map(|one| text(one)).sum::<usize>()
+        size_of::<Verified>() + text(&self.0.token) + text(&self.0.claims.texts.0)
     }
 }
 
@@ -181,8 +205,8 @@ impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedToken")
             .field("issuer", &self.0.issuer)
-            .field("subject", &self.0.claims.subject)
-            .field("role", &self.0.claims.role)
+            .field("subject", &self.subject())
+            .field("role", &self.role())
             .field("expires", &self.0.expires)
             .finish_non_exhaustive()
     }

@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::jwk::{Found, Key, KeySet};
 use crate::jws::Unverified;
 use crate::rejection::{Detail, Reason, Rejection};
 use crate::time::UnixTime;
-use crate::token::{Identity, Verified, VerifiedToken};
+use crate::token::{Identity, Texts, Verified, VerifiedToken};
 
 mod builder;
 pub use builder::{VerifierBuilder, VerifierError};
@@ -271,10 +272,10 @@ impl Verifier {
         Ok(Times { expires, issued_at, valid_from, valid_until: expires + self.leeway })
     }
 
-    fn check_issuer(&self, token: &Unverified<'_>) -> Result<Box<str>, Rejection> {
+    fn check_issuer<'a>(&self, token: &'a Unverified<'_>) -> Result<Cow<'a, str>, Rejection> {
         let raw = token.claims.issuer.of(&token.payload).ok_or_else(|| missing("iss"))?;
         let iss = json::as_str(raw).ok_or_else(|| claims::invalid("iss"))?;
-        if self.accepts_issuer(&iss) { Ok(Box::from(&*iss)) } else { Err(Reason::WrongIssuer.into()) }
+        if self.accepts_issuer(&iss) { Ok(iss) } else { Err(Reason::WrongIssuer.into()) }
     }
 
     fn check_audience(&self, token: &Unverified<'_>) -> Result<(), Rejection> {
@@ -283,18 +284,20 @@ impl Verifier {
     }
 }
 
-fn identity(token: &Unverified<'_>, iss: Box<str>) -> Result<Identity, Rejection> {
+fn identity(token: &Unverified<'_>, iss: Cow<'_, str>) -> Result<Identity, Rejection> {
     let (spans, payload) = (&token.claims, token.payload.as_str());
     let subject = claims::optional_text(spans.subject.of(payload), "sub")?.filter(|subject| !subject.is_empty());
+    let mut texts = Texts::new();
     Ok(Identity {
-        iss,
-        subject,
-        role: claims::nullable_text(spans.role.of(payload), "role")?,
-        email: claims::nullable_text(spans.email.of(payload), "email")?,
-        session: claims::nullable_text(spans.session.of(payload), "session_id")?,
-        assurance: claims::nullable_text(spans.assurance.of(payload), "aal")?,
-        token_id: claims::optional_text(spans.token_id.of(payload), "jti")?,
+        iss: texts.keep(Some(iss)),
+        subject: texts.keep(subject),
+        role: texts.keep(claims::nullable_text(spans.role.of(payload), "role")?),
+        email: texts.keep(claims::nullable_text(spans.email.of(payload), "email")?),
+        session: texts.keep(claims::nullable_text(spans.session.of(payload), "session_id")?),
+        assurance: texts.keep(claims::nullable_text(spans.assurance.of(payload), "aal")?),
+        token_id: texts.keep(claims::optional_text(spans.token_id.of(payload), "jti")?),
         anonymous: claims::flag(spans.anonymous.of(payload), "is_anonymous")?,
+        texts: texts.finish(),
     })
 }
 

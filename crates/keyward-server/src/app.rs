@@ -19,6 +19,7 @@ use crate::config::GatewaySettings;
 use crate::engine::{Engine, WORKER_POLICY};
 use crate::gateway::forward_auth;
 use crate::jobs::Timestamp;
+use crate::limits::limit_headers;
 use crate::store::JobStore;
 use crate::telemetry::keys;
 use crate::telemetry::metrics::{JobStatus, Metrics};
@@ -74,6 +75,7 @@ impl App {
         routes
             .fallback(api::not_found)
             .method_not_allowed_fallback(api::method_not_allowed)
+            .layer(middleware::from_fn(limit_headers))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.reporter), report))
             .layer(CorrelationLayer)
     }

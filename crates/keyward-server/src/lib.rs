@@ -10,6 +10,7 @@ pub mod engine;
 pub mod exit;
 pub mod gateway;
 pub mod jobs;
+pub mod limits;
 pub mod server;
 pub mod store;
 pub mod telemetry;

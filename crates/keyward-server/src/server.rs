@@ -14,12 +14,11 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::gateway::Peer;
+use crate::limits::{MAX_HEADER_BYTES, MAX_HEADERS};
 
-/// At most this many headers, and this much of a request's head, are read; more is answered with 431.
-const MAX_HEADERS: usize = 256;
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Room for the request line beside the headers.
-const REQUEST_LINE_BYTES: usize = 8 * 1024;
+/// What is read of a request's head; more is answered with 431. With room for the request line beside the headers, whose
+/// exact bounds [`limits`](crate::limits) keeps.
+const MAX_HEAD_BYTES: usize = MAX_HEADER_BYTES + 8 * 1024;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take once the service is told to stop.
@@ -75,7 +74,7 @@ fn connections() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD_BYTES + REQUEST_LINE_BYTES);
+        .max_buf_size(MAX_HEAD_BYTES);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
     builder
 }

@@ -54,10 +54,11 @@ struct Flood {
 }
 
 impl Flood {
-    async fn pour(self: Arc<Self>, tokens: u64) {
+    /// Sends until `goal` tokens are sent on all connections together.
+    async fn pour(self: Arc<Self>, goal: u64) {
         let mut connection = self.connect().await;
-        for _ in 0..tokens {
-            self.sent.fetch_add(1, Ordering::Relaxed);
+        let next = || self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| (sent < goal).then_some(sent + 1));
+        while next().is_ok() {
             let request = http::Request::get("/v1/me")
                 .header("host", "api.example")
                 .header("authorization", format!("Bearer {}", self.forge.token()))
@@ -79,9 +80,8 @@ impl Flood {
         sender
     }
 
-    async fn run(self: &Arc<Self>, tokens: u64) {
-        let share = tokens / CONNECTIONS;
-        let connections: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(Arc::clone(self).pour(share))).collect();
+    async fn run(self: &Arc<Self>, goal: u64) {
+        let connections: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(Arc::clone(self).pour(goal))).collect();
         for connection in connections {
             connection.await.unwrap();
         }
@@ -108,7 +108,7 @@ async fn a_flood_of_unknown_kids_costs_a_handful_of_fetches_and_no_memory() {
     flood.run(WARM_UP).await;
     let warm = keyward.resident_bytes();
     let peak = tokio::select! {
-        () = flood.run(TOKENS - WARM_UP) => keyward.resident_bytes(),
+        () = flood.run(TOKENS) => keyward.resident_bytes(),
         never = grows_past(&keyward, warm + GROWTH_BYTES) => never,
     };
 

@@ -14,20 +14,27 @@ use keyward::{Reason, Rejection};
 pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Reason::MissingToken)?;
-    if values.next().is_some() || value.as_bytes().contains(&b',') {
+    if values.next().is_some() {
         return Err(Reason::MultipleCredentials.into());
     }
     let value = value.to_str().map_err(|_| Reason::MalformedToken)?.trim();
-    // Scheme names are case-insensitive (RFC 9110 section 11.1).
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(Reason::MissingToken.into());
+    let (first, others) = value.split_once(',').unwrap_or((value, ""));
+    let (token, is_other) = (bearer(first), others.split(',').any(|other| bearer(other).is_some()));
+    if is_other || (token.is_some() && value.contains(',')) {
+        return Err(Reason::MultipleCredentials.into());
     }
+    let token = token.filter(|token| !token.is_empty()).ok_or(Reason::MissingToken)?;
     if token.contains([' ', '\t']) {
         return Err(Reason::MalformedToken.into());
     }
     Ok(token)
+}
+
+/// What follows the scheme `Bearer`, whose name is case-insensitive (RFC 9110 section 11.1). Another scheme's parameters
+/// may be parted by commas too (section 11.2): they are not a second credential.
+fn bearer(credential: &str) -> Option<&str> {
+    let (scheme, token) = credential.trim().split_once(' ').unwrap_or((credential.trim(), ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

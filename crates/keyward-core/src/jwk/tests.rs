@@ -84,6 +84,15 @@ fn a_key_that_is_not_exactly_one_is_unusable() {
 }
 
 #[test]
+fn members_that_are_null_or_empty_are_not_there() {
+    let padded = EC.replacen('{', r#"{"alg":null,"use":null,"key_ops":[],"n":null,"x5c":null,"#, 1);
+    assert_eq!(set(&[&padded]).kids(), ["ec"]);
+    let nameless = EC.replacen(r#""kid":"ec""#, r#""kid":null"#, 1);
+    assert_eq!(set(&[&nameless]).keys()[0].kid(), None);
+    assert!(why(&EC.replacen(r#""kty":"EC""#, r#""kty":null"#, 1)).contains("no kty"));
+}
+
+#[test]
 fn what_is_no_set_is_an_error_and_an_empty_set_is_not() {
     for text in
         ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":null}"#, "<html>", r#"{"keys":[}"#, r#"{"keys":[],"keys":[]}"#]
@@ -122,7 +131,8 @@ fn without_a_kid_the_key_must_be_the_only_one_that_fits() {
 fn a_denied_kid_is_never_found() {
     let set = set(&[EC, ED]).with_denied(BTreeSet::from(["ec".to_owned()]));
     assert!(matches!(set.find(Some("ec"), Algorithm::ES256), Found::Denied));
-    assert!(matches!(set.find(None, Algorithm::ES256), Found::Nothing));
+    assert!(matches!(set.find(None, Algorithm::ES256), Found::Denied), "not unknown: the only key that fits is denied");
+    assert!(matches!(set.find(None, Algorithm::ES384), Found::Nothing));
     assert!(!set.holds(&set.keys()[0]));
     assert!(set.holds(&set.keys()[1]));
 }

@@ -44,6 +44,9 @@ pub enum VerifierError {
     /// An algorithm with a shared secret is accepted, and there is no secret.
     #[error("{0} needs a configured secret")]
     NoSecret(Algorithm),
+    /// There is a secret, and no accepted algorithm uses it.
+    #[error("there is a secret, but none of the accepted algorithms uses one: add HS256 to them, or drop the secret")]
+    UnusedSecret,
     /// A public key was given where the secret belongs: everybody could sign tokens with it.
     #[error("the secret is the text of a public key or certificate, which everybody knows")]
     PublicSecret,
@@ -148,7 +151,8 @@ impl VerifierBuilder {
             (None, Some(algorithm)) => return Err(VerifierError::NoSecret(algorithm)),
             (Some(secret), Some(_)) if is_public(&secret.0) => return Err(VerifierError::PublicSecret),
             (Some(secret), Some(_)) => Some(VerificationKey::hmac(&secret.0, symmetric)?),
-            (_, None) => None,
+            (Some(_), None) => return Err(VerifierError::UnusedSecret),
+            (None, None) => None,
         };
         Ok(Verifier {
             name: self.name,

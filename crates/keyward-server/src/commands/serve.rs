@@ -30,6 +30,8 @@ use crate::telemetry::requests::RequestReporter;
 
 /// How often expired leases are looked for.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+/// How long calls into the system that hang may hold up the end of the process.
+const HUNG_CALLS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often verifications are summarised in the log.
 const SUMMARISE_EVERY: Duration = Duration::from_secs(10);
 
@@ -81,7 +83,10 @@ pub fn run(args: ServeArgs) -> Exit {
     let (log, _guard) = Log::to_stdout(settings);
     // Fails only when the process has a subscriber already, as under a test.
     let _ = log.install();
-    match runtime.block_on(serve(&args, &config, &log)) {
+    let served = runtime.block_on(serve(&args, &config, &log));
+    // A disk or a resolver that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(HUNG_CALLS_TIMEOUT);
+    match served {
         Ok(()) => Exit::Success,
         Err(error) => misconfigured(&error),
     }
@@ -90,6 +95,25 @@ pub fn run(args: ServeArgs) -> Exit {
 fn misconfigured(error: &dyn std::fmt::Display) -> Exit {
     eprintln!("keyward: {error}");
     Exit::Usage
+}
+
+/// The signals that the service obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// From now on they are received; before, they would end the process there and then.
+    fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Everything that runs until the service is told to stop.
@@ -106,21 +130,25 @@ async fn serve(args: &ServeArgs, config: &Config, log: &Log) -> Result<(), Strin
     }
     let metrics = Metrics::new(&Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>());
     let metrics = Arc::new(metrics.map_err(|error| error.to_string())?);
+    let signals = Signals::listen()?;
+    let store = store(config)?;
+    let issuer = if args.dev { Some(Arc::new(start_issuer(config).await?)) } else { None };
+    // What cannot work is found out before anybody can connect.
+    let app = start_app(config, log, metrics, store)?;
     let listener = server::bind(config.listen).await?;
     let ops_listener = match config.ops_listen {
         Some(address) => Some(server::bind(address).await?),
         None => None,
     };
-    let issuer = if args.dev { Some(Arc::new(start_issuer(config).await?)) } else { None };
-    let app = start_app(config, log, metrics)?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let mut service = Service::start(app, log, listener, ops_listener);
-    service.report_start(config, address);
+    let ops_address = ops_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let service = Service::start(app, log, listener, ops_listener);
+    service.report_start(config, address, ops_address);
     let worker = issuer.as_ref().map(|issuer| dev::Worker::start(address, Arc::clone(issuer)));
     if args.dev {
         eprint!("{}", dev::welcome(address));
     }
-    service.until_told_to_stop(args).await?;
+    service.until_told_to_stop(args, signals).await;
     if let Some(worker) = worker {
         worker.stop().await;
     }
@@ -135,16 +163,19 @@ async fn start_issuer(config: &Config) -> Result<keyward_issuer::Issuer, String>
     dev::start_issuer(&config.data_dir).await.map_err(|error| format!("the development issuer: {error}"))
 }
 
-fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>) -> Result<App, String> {
+fn store(config: &Config) -> Result<LazyStore, String> {
+    match &config.database {
+        Database::Sqlite { path } => Ok(LazyStore::new(SqliteStore::opener(path.clone()))),
+        Database::Postgres { .. } => {
+            Err("KEYWARD_DATABASE_URL: this version keeps jobs in SQLite only (accepted: sqlite://…)".to_owned())
+        }
+    }
+}
+
+fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>, store: LazyStore) -> Result<App, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let observer: Arc<dyn Observer> = Arc::new(KeyReporter::new(log.clone(), Arc::clone(&metrics)));
     let engine = Engine::start(config, observer).map_err(|error| error.to_string())?;
-    let path = match &config.database {
-        Database::Sqlite { path } => path.clone(),
-        Database::Postgres { .. } => {
-            return Err("KEYWARD_DATABASE_URL: this version keeps jobs in SQLite only (accepted: sqlite://…)".to_owned());
-        }
-    };
     let first_issuer = config.issuers.first().map(|issuer| issuer.name.clone()).unwrap_or_default();
     for issuer in &config.issuers {
         // Every series is there from the start.
@@ -153,7 +184,7 @@ fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>) -> Result<App, S
     let reporter = RequestReporter::new(log.clone(), Arc::clone(&metrics), Arc::clone(&clock), first_issuer);
     Ok(App {
         engine,
-        store: Arc::new(LazyStore::new(SqliteStore::opener(path))),
+        store: Arc::new(store),
         metrics,
         reporter: Arc::new(reporter),
         gateway: config.gateway.clone(),
@@ -173,69 +204,30 @@ impl Service {
         Self { app, log: log.clone(), stop, tasks }
     }
 
-    fn report_start(&self, config: &Config, address: SocketAddr) {
+    fn report_start(&self, config: &Config, address: SocketAddr, ops_address: Option<SocketAddr>) {
         let names: Vec<&str> = config.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
         let fields = Fields::new()
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("revision", REVISION)
             .with("listen", address.to_string())
-            .with_some("ops_listen", config.ops_listen.map(|address| address.to_string()))
+            .with_some("ops_listen", ops_address.map(|address| address.to_string()))
             .with("issuers", names)
             .with("data_dir", config.data_dir.display().to_string());
         self.log.emit(Level::INFO, "service_started", "the service accepts requests", fields);
     }
 
-    async fn until_told_to_stop(&mut self, args: &ServeArgs) -> Result<(), String> {
-        let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
-        let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        let mut hang_up = listen(SignalKind::hangup())?;
+    async fn until_told_to_stop(&self, args: &ServeArgs, mut signals: Signals) {
         loop {
             tokio::select! {
-                () = received(&mut terminate) => break,
-                () = received(&mut interrupt) => break,
-                () = received(&mut hang_up) => self.reload(args).await,
+                () = received(&mut signals.terminate) => break,
+                () = received(&mut signals.interrupt) => break,
+                () = received(&mut signals.hang_up) => {
+                    // Beside the loop: a file system that hangs must not make the service deaf to other signals.
+                    tokio::spawn(reload(args.clone(), self.app.engine.clone(), self.log.clone()));
+                }
             }
         }
         self.log.emit(Level::INFO, "service_stopping", "no new requests; those in flight are finished", Fields::new());
-        Ok(())
-    }
-
-    /// Reads the configuration again and refreshes every key set. A configuration that cannot work changes nothing.
-    async fn reload(&self, args: &ServeArgs) {
-        let read = match &args.config {
-            Some(path) => {
-                let (flags, path) = (args.flags(), path.clone());
-                tokio::task::spawn_blocking(move || Config::read(&flags, Some(&path))).await
-            }
-            None => Ok(args.read()),
-        };
-        let outcome = match read {
-            Ok(Ok(config)) => config
-                .require_issuers()
-                .map_err(|error| error.to_string())
-                .and_then(|()| self.app.engine.reconfigure(&config).map_err(|error| error.to_string())),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match outcome {
-            Ok(()) => {
-                let message = "issuers, policies and token cache are as configured now; addresses, store and log change at \
-                               a restart";
-                self.log.emit(Level::INFO, "configuration_reloaded", message, Fields::new());
-            }
-            Err(error) => {
-                let fields = Fields::new().with("error", error);
-                let message = "the configuration was read again and is not used: the one before stays in force";
-                self.log.emit(Level::ERROR, "configuration_rejected", message, fields);
-            }
-        }
-        let engine = self.app.engine.current();
-        tokio::spawn(async move {
-            let names: Vec<String> = engine.issuer_names().map(str::to_owned).collect();
-            for name in names {
-                engine.refresh(&name).await;
-            }
-        });
     }
 
     async fn stop(self) {
@@ -247,6 +239,30 @@ impl Service {
         self.app.reporter.summarise();
         self.app.engine.shutdown().await;
         self.log.emit(Level::INFO, "service_stopped", "everything is written and closed", Fields::new());
+    }
+}
+
+/// Reads the configuration again and refreshes every key set. A configuration that cannot work changes nothing.
+async fn reload(args: ServeArgs, engine: Engine, log: Log) {
+    let configured = engine.clone();
+    let reconfigured = tokio::task::spawn_blocking(move || {
+        let config = args.read().map_err(|error| error.to_string())?;
+        configured.reconfigure(&config).map_err(|error| error.to_string())
+    });
+    match reconfigured.await.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(()) => {
+            let message = "issuers, policies and token cache are as configured now; the rest changes at a restart";
+            log.emit(Level::INFO, "configuration_reloaded", message, Fields::new());
+        }
+        Err(error) => {
+            let message = "the configuration was read again and is not used: the one before stays in force";
+            log.emit(Level::ERROR, "configuration_rejected", message, Fields::new().with("error", error));
+        }
+    }
+    let authenticator = engine.current();
+    for name in authenticator.issuer_names().map(str::to_owned) {
+        let authenticator = Arc::clone(&authenticator);
+        tokio::spawn(async move { authenticator.refresh(&name).await });
     }
 }
 

@@ -35,13 +35,16 @@ struct Cookies<'a> {
 
 impl<'a> Cookies<'a> {
     fn of(headers: &'a HeaderMap) -> Self {
-        let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+        // Each by itself: another application's cookie may hold anything.
+        let parts = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+        let pairs = parts.filter_map(|part| std::str::from_utf8(part).ok()?.split_once('='));
         Self { pairs: pairs.map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))).collect() }
     }
 
     fn value(&self, name: &str) -> Result<Option<&'a str>, Rejection> {
-        let mut values = self.pairs.iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
+        // An empty cookie is what signing out may leave behind.
+        let named = self.pairs.iter().filter(|(known, value)| *known == name && !value.is_empty());
+        let mut values = named.map(|(_, value)| *value);
         let Some(first) = values.next() else { return Ok(None) };
         // Set for two paths or domains: which of them the application would believe cannot be known.
         if values.any(|value| value != first) { Err(Reason::MultipleCredentials.into()) } else { Ok(Some(first)) }
@@ -67,7 +70,8 @@ fn access_token(value: &str) -> Result<String, Rejection> {
             let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(encoded.trim_end_matches('='));
             String::from_utf8(bytes.map_err(|_| unreadable())?).map_err(|_| unreadable())?
         }
-        None if value.contains('%') => percent_decoded(value).ok_or_else(unreadable)?,
+        // The whole of it is encoded or nothing: a name in a session that is not may hold a percent sign.
+        None if value.starts_with('%') => percent_decoded(value).ok_or_else(unreadable)?,
         None => value.to_owned(),
     };
     if text.starts_with("eyJ") {
@@ -123,7 +127,8 @@ mod tests {
     fn every_way_in_which_the_client_writes_a_session_is_read() {
         let percent: String = session().bytes().map(|byte| format!("%{byte:02X}")).collect();
         let array = format!(r#"["{TOKEN}","refresh",null]"#);
-        for value in [encoded(), session(), percent, array, TOKEN.to_owned(), format!("\"{TOKEN}\"")] {
+        let named = format!(r#"{{"access_token":"{TOKEN}","user":{{"name":"100%"}}}}"#);
+        for value in [encoded(), session(), percent, array, named, TOKEN.to_owned(), format!("\"{TOKEN}\"")] {
             let cookie = format!("other=1; {NAME}={value}; {NAME}-code-verifier=no");
             assert_eq!(found(&[&cookie]), Ok(Some(TOKEN.to_owned())), "{cookie}");
         }
@@ -138,13 +143,24 @@ mod tests {
         let two = format!("a=b; {NAME}.1={second}");
         assert_eq!(found(&[&one, &two]), Ok(Some(TOKEN.to_owned())));
         assert_eq!(found(&[&one]), Err(Reason::MalformedToken), "a chunk is missing");
+        let emptied = format!("{NAME}=; {NAME}.0={value}");
+        assert_eq!(found(&[&emptied]), Ok(Some(TOKEN.to_owned())), "the session has become longer");
+    }
+
+    #[test]
+    fn another_cookie_in_any_bytes_does_not_hide_the_session() {
+        let mut headers = HeaderMap::new();
+        let cookie = [b"theme=\xe9\xff; ".as_slice(), NAME.as_bytes(), b"=", TOKEN.as_bytes()].concat();
+        headers.insert(COOKIE, http::HeaderValue::from_bytes(&cookie).unwrap());
+        assert_eq!(token(&headers, NAME).unwrap().as_deref(), Some(TOKEN));
     }
 
     #[test]
     fn no_cookie_is_no_credential_and_a_broken_one_is_malformed() {
         assert_eq!(found(&[]), Ok(None));
         assert_eq!(found(&["a=b; sb-abc-auth-token2=x; xsb-abc-auth-token=y"]), Ok(None));
-        for value in ["", "base64-", "base64-!!!", "base64-AAAA", "{}", "[]", "null", "%7", "%zz", r#"{"access_token":7}"#] {
+        assert_eq!(found(&[&format!("{NAME}=; {NAME}.0=")]), Ok(None), "signed out");
+        for value in ["base64-", "base64-!!!", "base64-AAAA", "{}", "[]", "null", "%7", "%zz", r#"{"access_token":7}"#] {
             assert_eq!(found(&[&format!("{NAME}={value}")]), Err(Reason::MalformedToken), "{value}");
         }
     }

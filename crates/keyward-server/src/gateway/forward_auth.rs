@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::StatusCode;
 use keyward::rejection::Detail;
-use keyward::{Fault, PolicyId, Reason, Rejection, VerifiedToken};
+use keyward::{Authenticator, Fault, PolicyId, Reason, Rejection};
 use keyward_tower::{AuthRecord, CorrelationId, Engine as _, Problem};
 
 use super::{credential, identity, preflight};
@@ -37,36 +37,37 @@ pub fn routes(engine: Engine, settings: GatewaySettings) -> Router {
 }
 
 async fn verify(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
+    let authenticator = auth.engine.authenticator();
+    let policy = match policy(&authenticator, request.uri().path()) {
+        Ok(policy) => policy,
+        Err(rejection) => return answer(AuthRecord { verdict: Arc::new(Err(rejection)), duration: None }, &request),
+    };
     if auth.settings.preflight && preflight::is_preflight(&request, &auth.settings.trusted_proxies) {
         let mut answer = Response::new(Body::empty());
         identity::set(answer.headers_mut(), None);
         return answer;
     }
-    let begun = auth.engine.authenticator().clock().now().instant;
-    let (verdict, looked) = match auth.judge(&request) {
-        Ok(judged) => (judged.await, true),
-        Err(rejection) => (Err(rejection), false),
+    // Proxies understand no other refusal than 401 here.
+    let token = credential::token(request.headers(), auth.settings.cookie.as_deref())
+        .map_err(|rejection| rejection.blaming(Fault::Credential));
+    let record = match token {
+        Err(rejection) => AuthRecord { verdict: Arc::new(Err(rejection)), duration: None },
+        Ok(token) => {
+            let begun = authenticator.clock().now().instant;
+            let verdict = authenticator.verify_for(policy, &token).await;
+            let duration = authenticator.clock().now().instant.since(begun);
+            AuthRecord { verdict: Arc::new(verdict), duration: Some(duration) }
+        }
     };
-    let duration = looked.then(|| auth.engine.authenticator().clock().now().instant.since(begun));
-    answer(AuthRecord { verdict: Arc::new(verdict), duration }, &request)
+    answer(record, &request)
 }
 
-impl ForwardAuth {
-    /// The verdict on a request's token, or why there is none to look at.
-    fn judge<'r>(
-        &self,
-        request: &'r Request,
-    ) -> Result<impl Future<Output = Result<VerifiedToken, Rejection>> + use<'r>, Rejection> {
-        let authenticator = self.engine.authenticator();
-        let policy = policy_name(request.uri().path()).and_then(|name| public_policy(&authenticator, name));
-        let policy = policy.ok_or_else(|| {
-            Rejection::new(Reason::PolicyDenied).with_detail(Detail::Because("there is no policy of this name"))
-        })?;
-        // Proxies understand no other refusal than 401 here.
-        let token = credential::token(request.headers(), self.settings.cookie.as_deref())
-            .map_err(|rejection| rejection.blaming(Fault::Credential))?;
-        Ok(async move { authenticator.verify_for(policy, &token).await })
-    }
+/// The policy of a path. One of the service's own, which have a colon in their names, is nobody else's.
+fn policy(authenticator: &Authenticator, path: &str) -> Result<PolicyId, Rejection> {
+    let name = policy_name(path).filter(|name| !name.contains(':'));
+    name.and_then(|name| authenticator.policy(name)).ok_or_else(|| {
+        Rejection::new(Reason::PolicyDenied).with_detail(Detail::Because("there is no policy of this name"))
+    })
 }
 
 /// The policy that a path names: `default` for `/verify` itself, otherwise the first segment after it as it is.
@@ -77,11 +78,6 @@ fn policy_name(path: &str) -> Option<&str> {
     }
     let rest = rest.strip_prefix('/')?;
     Some(rest.split_once('/').map_or(rest, |(name, _)| name))
-}
-
-/// A policy of the configuration; those that the service has for itself have a colon in their names.
-fn public_policy(authenticator: &keyward::Authenticator, name: &str) -> Option<PolicyId> {
-    authenticator.policy(name).filter(|_| !name.contains(':'))
 }
 
 fn answer(record: AuthRecord, request: &Request) -> Response {
@@ -98,26 +94,4 @@ fn answer(record: AuthRecord, request: &Request) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_policy_is_the_first_segment_byte_for_byte() {
-        for (path, expected) in [
-            ("/verify", Some("default")),
-            ("/verify/", Some("")),
-            ("/verify//default", Some("")),
-            ("/verify/staff", Some("staff")),
-            ("/verify/staff/", Some("staff")),
-            ("/verify/staff/../default", Some("staff")),
-            ("/verify/../default", Some("..")),
-            ("/verify/st%61ff", Some("st%61ff")),
-            ("/verify/Staff", Some("Staff")),
-            ("/verify/staff%2Fx/y", Some("staff%2Fx")),
-            ("/verify/default/api/x", Some("default")),
-            ("/verifyx", None),
-        ] {
-            assert_eq!(policy_name(path), expected, "{path}");
-        }
-    }
-}
+mod tests;

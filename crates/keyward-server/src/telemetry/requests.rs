@@ -127,7 +127,8 @@ pub async fn report(State(reporter): State<Arc<RequestReporter>>, request: Reque
     // A defect in a handler is one request's bad luck, with an answer and a line in the log.
     let handled = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let answer = handled.unwrap_or_else(|_| {
-        reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", Fields::new().with("route", route));
+        let fields = Fields::new().with("route", route).with("correlation_id", id.as_str());
+        reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", fields);
         Problem::refuse(&Reason::Internal.into(), &id).into_response()
     });
     let auth = reporter.count(&answer, &id);

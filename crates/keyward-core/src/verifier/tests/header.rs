@@ -99,3 +99,10 @@ fn a_public_key_is_never_taken_for_the_secret() {
     }
     assert!(builder().secret("{not a JWK, but a secret of many characters}").build().is_ok());
 }
+
+#[test]
+fn a_secret_that_no_algorithm_uses_is_a_mistake() {
+    let unused = builder().secret(SECRET).algorithms([Algorithm::ES256]).build();
+    assert_eq!(unused.unwrap_err(), VerifierError::UnusedSecret);
+    assert!(builder().secret(SECRET).algorithms([Algorithm::ES256, Algorithm::HS256]).build().is_ok());
+}
