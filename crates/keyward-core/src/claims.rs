@@ -30,6 +30,11 @@ impl Span {
     pub(crate) const fn is_present(self) -> bool {
         self.0.is_some()
     }
+
+    /// In bytes; zero where there is nothing.
+    pub(crate) fn len(self) -> usize {
+        self.0.map_or(0, |(start, end)| (end - start) as usize)
+    }
 }
 
 /// The places of the claims that Keyward looks at. Their values are judged later, in the order of the pipeline.

@@ -50,9 +50,9 @@ pub(crate) struct Identity {
 pub(crate) struct Texts(String);
 
 impl Texts {
-    /// With room for what a token usually says of somebody.
-    pub(crate) fn new() -> Self {
-        Self(String::with_capacity(256))
+    /// With room for texts of this length in all.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
     }
 
     pub(crate) fn keep(&mut self, text: Option<Cow<'_, str>>) -> Span {
@@ -60,12 +60,6 @@ impl Texts {
         let start = self.0.len();
         self.0.push_str(&text);
         Span::at(start..self.0.len())
-    }
-
-    /// Without the room that was not needed.
-    pub(crate) fn finish(mut self) -> Self {
-        self.0.shrink_to_fit();
-        self
     }
 }
 
@@ -185,8 +179,8 @@ impl VerifiedToken {
     #[must_use]
     pub fn memory(&self) -> usize {
         // An allocation costs about 16 bytes beyond its content.
-        let text = |text: &str| text.len() + 16;
-        size_of::<Verified>() + text(&self.0.token) + text(&self.0.claims.texts.0)
+        let allocated = |bytes: usize| bytes + 16;
+        size_of::<Verified>() + allocated(self.0.token.len()) + allocated(self.0.claims.texts.0.capacity())
     }
 }
 

@@ -287,7 +287,10 @@ impl Verifier {
 fn identity(token: &Unverified<'_>, iss: Cow<'_, str>) -> Result<Identity, Rejection> {
     let (spans, payload) = (&token.claims, token.payload.as_str());
     let subject = claims::optional_text(spans.subject.of(payload), "sub")?.filter(|subject| !subject.is_empty());
-    let mut texts = Texts::new();
+    // No text is longer than it is written.
+    let kept =
+        [spans.issuer, spans.subject, spans.role, spans.email, spans.session, spans.assurance, spans.token_id];
+    let mut texts = Texts::with_capacity(kept.map(claims::Span::len).iter().sum());
     Ok(Identity {
         iss: texts.keep(Some(iss)),
         subject: texts.keep(subject),
@@ -297,7 +300,7 @@ fn identity(token: &Unverified<'_>, iss: Cow<'_, str>) -> Result<Identity, Rejec
         assurance: texts.keep(claims::nullable_text(spans.assurance.of(payload), "aal")?),
         token_id: texts.keep(claims::optional_text(spans.token_id.of(payload), "jti")?),
         anonymous: claims::flag(spans.anonymous.of(payload), "is_anonymous")?,
-        texts: texts.finish(),
+        texts,
     })
 }
 

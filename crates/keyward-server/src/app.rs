@@ -45,11 +45,8 @@ pub struct App {
 impl App {
     /// The routes of `KEYWARD_LISTEN`; with those of [`App::ops_routes`] unless they have an address of their own.
     pub fn routes(&self, with_ops: bool) -> Router {
-        let api = Api {
-            store: Arc::clone(&self.store),
-            metrics: Arc::clone(&self.metrics),
-            clock: Arc::clone(&self.clock),
-        };
+        let api =
+            Api { store: Arc::clone(&self.store), metrics: Arc::clone(&self.metrics), clock: Arc::clone(&self.clock) };
         let users = api::user_routes(api.clone()).layer(AuthLayer::new(self.engine.clone()));
         let workers = api::worker_routes(api).layer(AuthLayer::new(self.engine.clone()).policy(WORKER_POLICY));
         let described = Router::new().route("/openapi.json", get(openapi));

@@ -155,8 +155,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
         let text = error.render().to_string();
         if commands::hides_secrets(&text) {
             // It quotes what was typed, and a token may have been typed where none belongs.
-            eprintln!("error: the command line is not understood; it has a token or key in it, which is read from standard \
-                       input or a file only");
+            eprintln!(
+                "error: the command line is not understood; it has a token or key in it, which is read from standard \
+                       input or a file only"
+            );
         } else {
             let _ = error.print();
         }

@@ -109,7 +109,8 @@ fn build(
     if let Some(predecessor) = predecessor {
         builder = builder.inherit(predecessor);
     }
-    let worker = Policy { roles: vec![WORKER_ROLE.to_owned()], subject_required: false, ..Policy::named(WORKER_POLICY) };
+    let worker =
+        Policy { roles: vec![WORKER_ROLE.to_owned()], subject_required: false, ..Policy::named(WORKER_POLICY) };
     Ok(builder.policy(worker).build()?)
 }
 

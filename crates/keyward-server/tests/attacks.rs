@@ -36,7 +36,11 @@ fn on_the_algorithm(issuer: &TestIssuer) -> Vec<Attack> {
     let hmac = |secret: &str| Mint { secret: Some(secret.to_owned()), ..Mint::new() };
     let mut attacks = vec![
         ("none", issuer.mint(with_alg("none")), "unsupported_alg"),
-        ("HS256 with the kid as its secret", issuer.mint(hmac(&public_key).header("kid", public_key.clone())), "unsupported_alg"),
+        (
+            "HS256 with the kid as its secret",
+            issuer.mint(hmac(&public_key).header("kid", public_key.clone())),
+            "unsupported_alg",
+        ),
         ("HS256 with an empty secret", issuer.mint(hmac("")), "unsupported_alg"),
         ("an algorithm of nobody", minted(issuer, |mint| mint.header("alg", "XS256")), "unsupported_alg"),
         ("the algorithm of another kind of key", minted(issuer, |mint| mint.header("alg", "RS256")), "alg_mismatch"),
@@ -56,7 +60,11 @@ fn on_the_key(issuer: &TestIssuer) -> Vec<Attack> {
         ("an unknown kid", issuer.token_of_unknown_key(), "unknown_kid"),
         ("a kid that is a path", minted(issuer, |mint| mint.header("kid", "../../../dev/null")), "unknown_kid"),
         ("a kid that is SQL", minted(issuer, |mint| mint.header("kid", "' OR 1=1 --")), "unknown_kid"),
-        ("a kid with a line break", minted(issuer, |mint| mint.header("kid", "a\nlevel=info event=fake")), "unknown_kid"),
+        (
+            "a kid with a line break",
+            minted(issuer, |mint| mint.header("kid", "a\nlevel=info event=fake")),
+            "unknown_kid",
+        ),
         ("a kid without end", minted(issuer, |mint| mint.header("kid", "k".repeat(8000))), "unknown_kid"),
         ("a kid that is an object", minted(issuer, |mint| mint.header("kid", json!({}))), "malformed_token"),
         ("crit", minted(issuer, |mint| mint.header("crit", json!(["exp"]))), "unsupported_crit"),
@@ -82,7 +90,11 @@ fn on_the_signature(issuer: &TestIssuer) -> Vec<Attack> {
         ("no signature", forged(issuer, |parts| parts[2].clear()), "invalid_signature"),
         ("another's claims", forged(issuer, |parts| parts[1] = encode(r#"{"sub":"admin"}"#)), "invalid_signature"),
         ("r and s of zero", forged(issuer, |parts| parts[2] = zeros), "invalid_signature"),
-        ("r and s past the order", forged(issuer, |parts| parts[2] = URL_SAFE_NO_PAD.encode_to_string(order)), "invalid_signature"),
+        (
+            "r and s past the order",
+            forged(issuer, |parts| parts[2] = URL_SAFE_NO_PAD.encode_to_string(order)),
+            "invalid_signature",
+        ),
         ("half a signature", forged(issuer, |parts| parts[2].truncate(44)), "invalid_signature"),
         ("padding", forged(issuer, |parts| parts[2].push('=')), "malformed_token"),
         ("a letter that is none of base64url", forged(issuer, |parts| parts[1].push('!')), "malformed_token"),
@@ -102,7 +114,11 @@ fn on_the_shape(issuer: &TestIssuer) -> Vec<Attack> {
         ("claims that are an array", raw_claims("[]".to_owned()), "malformed_token"),
         ("claims that nest", raw_claims(format!(r#"{{"x":{nested}}}"#)), "malformed_token"),
         ("a claim twice", raw_claims(r#"{"sub":"a","sub":"b","exp":9999999999}"#.to_owned()), "malformed_token"),
-        ("a header parameter twice", raw_header(&format!(r#"{{"alg":"none","alg":"ES256","kid":"{kid}"}}"#)), "malformed_token"),
+        (
+            "a header parameter twice",
+            raw_header(&format!(r#"{{"alg":"none","alg":"ES256","kid":"{kid}"}}"#)),
+            "malformed_token",
+        ),
         ("a header that is no JSON", raw_header("{"), "malformed_token"),
         ("a nested token", minted(issuer, |mint| mint.header("cty", "JWT")), "wrong_type"),
         ("a compressed token", minted(issuer, |mint| mint.header("zip", "DEF")), "malformed_token"),
@@ -124,7 +140,8 @@ fn legacy_key(issuer: &TestIssuer) -> String {
 fn on_the_claims(issuer: &TestIssuer) -> Vec<Attack> {
     let claim = |name: &str, value: Value| minted(issuer, |mint| mint.claim(name, value));
     let raw_exp = |raw: &str| {
-        let claims = json!({"iss": issuer.issuer(), "aud": "authenticated", "sub": "a", "role": "authenticated"}).to_string();
+        let claims =
+            json!({"iss": issuer.issuer(), "aud": "authenticated", "sub": "a", "role": "authenticated"}).to_string();
         let raw_claims = Some(claims.replacen('{', &format!(r#"{{"exp":{raw},"#), 1));
         issuer.mint(Mint { raw_claims, ..Mint::new() })
     };
@@ -139,7 +156,11 @@ fn on_the_claims(issuer: &TestIssuer) -> Vec<Attack> {
         ("nbf to come", claim("nbf", json!(9_999_999_999_i64)), "not_yet_valid"),
         ("iat to come", claim("iat", json!(9_999_999_999_i64)), "issued_in_future"),
         ("another issuer", claim("iss", json!("https://evil.example/auth/v1")), "wrong_issuer"),
-        ("an issuer that begins like ours", claim("iss", json!(format!("{}.evil.example", issuer.issuer()))), "wrong_issuer"),
+        (
+            "an issuer that begins like ours",
+            claim("iss", json!(format!("{}.evil.example", issuer.issuer()))),
+            "wrong_issuer",
+        ),
         ("no issuer", minted(issuer, |mint| mint.without_claim("iss")), "missing_claim"),
         ("another audience", claim("aud", json!("anon")), "wrong_audience"),
         ("an audience that is an object", claim("aud", json!({"authenticated": true})), "invalid_claim"),
@@ -206,7 +227,8 @@ async fn no_credential_is_challenged_and_two_are_refused() {
         }
         Client::send(request).await
     };
-    for values in [&[][..], &["Basic YWxhZGRpbjpvcGVu".to_owned()], &["Bearer".to_owned()], &[format!("Bearer{token}")]] {
+    for values in [&[][..], &["Basic YWxhZGRpbjpvcGVu".to_owned()], &["Bearer".to_owned()], &[format!("Bearer{token}")]]
+    {
         let answer = send(values).await;
         assert_eq!(answer.verdict(), (401, "missing_token".to_owned()));
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "no error when no token was sent");
@@ -239,7 +261,7 @@ async fn a_role_that_is_not_the_workers_is_forbidden() {
     assert_eq!(answer.verdict(), (403, "insufficient_role".to_owned()));
     assert!(answer.header("www-authenticate").unwrap().contains(r#"error="insufficient_scope""#));
     let answer = keyward.post("/v1/worker/lease", &issuer.worker_token(), &json!({})).await;
-    assert_eq!(answer.status, 200, "{answer:?}\n{}", keyward.log().text());
+    assert_eq!(answer.status, 200, "{answer:?}");
     keyward.stop().await;
 }
 
@@ -271,7 +293,8 @@ async fn a_head_is_read_up_to_its_bounds_and_no_further() {
     assert_eq!(raw::status(&raw::exchange(keyward.address, megabytes).await), 431);
     let client = Client::http2(keyward.url());
     for (headers, expected) in [(200, 200), (400, 431)] {
-        let request = (0..headers).fold(client.request("GET", "/healthz", None), |request, n| request.header(format!("x-{n}"), "a"));
+        let request = (0..headers)
+            .fold(client.request("GET", "/healthz", None), |request, n| request.header(format!("x-{n}"), "a"));
         assert_eq!(Client::send(request).await.status, expected, "{headers} headers over HTTP/2");
     }
     assert_eq!(keyward.verdict(&issuer.token()).await.0, 200);
@@ -321,7 +344,9 @@ async fn slow_clients_keep_nobody_waiting() {
         let half = if n % 2 == 0 {
             "GET /v1/me HTTP/1.1\r\nhost: a\r\nauthorization: Bea".to_owned()
         } else {
-            format!("POST /v1/jobs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{{")
+            format!(
+                "POST /v1/jobs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{{"
+            )
         };
         connection.send(half).await;
         slow.push(connection);

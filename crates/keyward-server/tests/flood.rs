@@ -57,7 +57,8 @@ impl Flood {
     /// Sends until `goal` tokens are sent on all connections together.
     async fn pour(self: Arc<Self>, goal: u64) {
         let mut connection = self.connect().await;
-        let next = || self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| (sent < goal).then_some(sent + 1));
+        let next =
+            || self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| (sent < goal).then_some(sent + 1));
         while next().is_ok() {
             let request = http::Request::get("/v1/me")
                 .header("host", "api.example")
@@ -95,12 +96,8 @@ async fn a_flood_of_unknown_kids_costs_a_handful_of_fetches_and_no_memory() {
     let token = issuer.token();
     secrets::remember_token(&token);
     let forge = Forge::new(&token);
-    let flood = Arc::new(Flood {
-        address: keyward.address,
-        forge,
-        sent: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-    });
+    let flood =
+        Arc::new(Flood { address: keyward.address, forge, sent: AtomicU64::new(0), refused: AtomicU64::new(0) });
     let traffic = Traffic::start(&keyward, issuer.tokens(100), 2);
     traffic.flows(100).await;
     let (fetches, begun) = (issuer.jwks_requests(), now());

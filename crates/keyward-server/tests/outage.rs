@@ -135,8 +135,7 @@ async fn sees_refreshes(keyward: &Keyward) {
 
 async fn sees_failures(keyward: &Keyward, outage: Outage) {
     let failed = keyward.log().wait_for("jwks_refresh_failed", |event| event["attempt"] == 2).await;
-    let fields =
-        ["issuer", "kind", "error", "attempt", "retry_in_ms", "keys_cached", "cache_age_seconds"];
+    let fields = ["issuer", "kind", "error", "attempt", "retry_in_ms", "keys_cached", "cache_age_seconds"];
     assert_fields(&failed, &fields);
     assert_eq!((&failed["kind"], &failed["keys_cached"]), (&outage.kind().into(), &1.into()));
     let fallback = keyward.log().first("jwks_cache_fallback").await;
@@ -212,7 +211,8 @@ async fn no_answer_of_a_broken_issuer_costs_a_valid_token() {
         let failed = eventually(&described, async || keyward.log().named("jwks_refresh_failed").get(failures).cloned());
         assert_eq!(failed.await["kind"], kind, "{described}");
         issuer.set_fault(None);
-        eventually("it recovers", async || (keyward.log().named("jwks_refreshed").len() > refreshes).then_some(())).await;
+        eventually("it recovers", async || (keyward.log().named("jwks_refreshed").len() > refreshes).then_some(()))
+            .await;
     }
     traffic.flows(20).await;
     traffic.stop().await.only("start", "200");

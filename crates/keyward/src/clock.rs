@@ -16,7 +16,8 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// How far the calendar of [`Clock::glance`] may be behind: a tick of the slowest kernels.
+/// How far the calendar of [`Clock::glance`] is taken to be behind: a tick of the slowest kernels. Against a leeway of
+/// seconds a tick that comes late does not count.
 pub const GLANCE_LAG: Duration = Duration::from_millis(10);
 
 /// The machine's clocks. The one that never goes back also counts the time the machine spends suspended.
@@ -68,11 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn a_glance_is_behind_by_its_lag_at_most() {
+    fn a_glance_is_never_ahead_and_not_far_behind() {
+        // On a machine that is busy elsewhere the tick itself comes late.
+        const SLACK: Duration = Duration::from_secs(1);
         for _ in 0..1000 {
             let (before, glance, after) = (SystemClock.now(), SystemClock.glance(), SystemClock.now());
             assert!(before.instant <= glance.instant && glance.instant <= after.instant);
-            assert!(before.unix - GLANCE_LAG <= glance.unix && glance.unix <= after.unix);
+            assert!(before.unix - GLANCE_LAG - SLACK <= glance.unix && glance.unix <= after.unix);
         }
     }
 }

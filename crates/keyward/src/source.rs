@@ -107,10 +107,26 @@ impl Source {
         };
         match tokio::time::timeout(timeout, fetching).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let secs = timeout.as_secs_f64();
-                Err(FetchError::new(FailureKind::Timeout, format!("no complete answer within {secs} s")))
+            Err(_) => Err(self.gave_up(timeout)),
+        }
+    }
+
+    fn gave_up(&self, patience: Duration) -> FetchError {
+        match self {
+            Self::Http(source) => source.gave_up(patience),
+            Self::Discovery(source) => source.gave_up(patience),
+            Self::File(_) => {
+                let secs = patience.as_secs_f64();
+                FetchError::new(FailureKind::Timeout, format!("the file could not be read within {secs} s"))
             }
+        }
+    }
+
+    /// What is wrong with the way to the keys although a fetch went on without it; told once.
+    pub(crate) fn trouble(&self) -> Option<FetchError> {
+        match self {
+            Self::Discovery(source) => source.trouble(),
+            Self::Http(_) | Self::File(_) => None,
         }
     }
 

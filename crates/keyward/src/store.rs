@@ -61,7 +61,6 @@ struct Envelope {
 #[derive(Serialize, Deserialize)]
 struct KeysContent {
     succeeded_at_ms: i64,
-    etag: Option<String>,
     jwks: String,
 }
 
@@ -95,7 +94,7 @@ impl KeyStore {
         let set = KeySet::parse(content.jwks.as_bytes())
             .map_err(|_| StoreError::Unusable { path, why: "what it holds is no JWK Set" })?;
         let succeeded_at = UnixTime::from_millis(content.succeeded_at_ms);
-        Ok(Some(Stored { set: Arc::new(set), etag: content.etag, succeeded_at }))
+        Ok(Some(Stored { set: Arc::new(set), succeeded_at }))
     }
 
     /// Keeps a set for `issuer`.
@@ -104,11 +103,8 @@ impl KeyStore {
     ///
     /// When it cannot be written; what was kept before is then still there.
     pub fn save_keys(&self, issuer: &str, source: &str, stored: &Stored) -> Result<(), StoreError> {
-        let content = KeysContent {
-            succeeded_at_ms: stored.succeeded_at.as_millis(),
-            etag: stored.etag.clone(),
-            jwks: stored.set.to_json(),
-        };
+        let content =
+            KeysContent { succeeded_at_ms: stored.succeeded_at.as_millis(), jwks: stored.set.to_json() };
         self.save(&self.path(issuer, "keys"), source, &content)
     }
 
@@ -231,7 +227,7 @@ mod tests {
 
     fn stored() -> Stored {
         let set = KeySet::parse(ED.as_bytes()).unwrap();
-        Stored { set: Arc::new(set), etag: Some("\"e\"".to_owned()), succeeded_at: UnixTime::from_millis(1_234_567) }
+        Stored { set: Arc::new(set), succeeded_at: UnixTime::from_millis(1_234_567) }
     }
 
     fn store() -> (tempfile::TempDir, KeyStore) {
@@ -246,10 +242,7 @@ mod tests {
         assert!(store.load_keys("a", SOURCE).unwrap().is_none());
         store.save_keys("a", SOURCE, &stored()).unwrap();
         let found = store.load_keys("a", SOURCE).unwrap().unwrap();
-        assert_eq!(
-            (found.set.kids(), found.etag, found.succeeded_at),
-            (vec!["ed".to_owned()], stored().etag, stored().succeeded_at)
-        );
+        assert_eq!((found.set.kids(), found.succeeded_at), (vec!["ed".to_owned()], stored().succeeded_at));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&store.path("a", "keys")), mode(&store.directory)), (0o600, 0o700));
         assert_eq!(fs::read_dir(&store.directory).unwrap().count(), 1, "no temporary file is left");

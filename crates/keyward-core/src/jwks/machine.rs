@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ enum Phase {
     Idle { next: Instant, trigger: Trigger },
     Fetching { id: FetchId, trigger: Trigger, attempt: u32, began: Instant },
     BackingOff { trigger: Trigger, attempt: u32, until: Instant },
+    /// The keys are configured: they never age, and nothing is ever fetched.
+    Fixed,
 }
 
 impl Cache {
@@ -89,6 +91,30 @@ impl Cache {
         }
     }
 
+    /// A cache of keys that were configured rather than fetched: they never age, and no fetch is ever wanted. What an
+    /// operator decides about them holds all the same. [`Input::RestoredOperator`] publishes the first snapshot.
+    #[must_use]
+    pub fn fixed(set: Arc<KeySet>) -> Self {
+        let mut cache = Self::new(CacheConfig::default(), Jitter::seeded(0));
+        cache.phase = Phase::Fixed;
+        cache.held.set = set;
+        cache
+    }
+
+    /// This cache begun anew with what its readers last saw and what the operator has decided: for a driver that found
+    /// a defect and does not know what it has left of this one.
+    #[must_use]
+    pub fn begun_anew(&self, last: &Snapshot, now: Now) -> Self {
+        let mut cache = match self.phase {
+            Phase::Fixed => Self::fixed(Arc::clone(&self.held.set)),
+            _ => Self::new(self.config.clone(), self.jitter.clone()),
+        };
+        cache.operator = self.operator.clone();
+        cache.inherit(last, now);
+        cache.operator_decided(now);
+        cache
+    }
+
     /// The configuration.
     #[must_use]
     pub const fn config(&self) -> &CacheConfig {
@@ -117,7 +143,7 @@ impl Cache {
         let phase = match self.phase {
             Phase::Idle { next, .. } => next,
             Phase::BackingOff { until, .. } => until,
-            Phase::Fetching { .. } => Instant::NEVER,
+            Phase::Fetching { .. } | Phase::Fixed => Instant::NEVER,
         };
         let wanted = match self.phase {
             Phase::Idle { .. } if self.unknown_kids.wanted => self.unknown_kids.budget.available_at(now.instant),
@@ -175,6 +201,7 @@ impl Cache {
                 }
             }
             Input::Restored(stored) => self.restore(stored, now),
+            Input::Inherited(snapshot) => self.inherit(&snapshot, now),
             Input::RestoredOperator(state) => {
                 self.operator = state;
                 self.operator.expire(now.unix);
@@ -200,7 +227,14 @@ impl Cache {
         }
     }
 
+    const fn is_fixed(&self) -> bool {
+        matches!(self.phase, Phase::Fixed)
+    }
+
     fn is_trustworthy(&self) -> bool {
+        if self.is_fixed() {
+            return true;
+        }
         self.held.succeeded.is_some() && self.failed_in_a_row == 0 && self.last_success_began.is_some()
     }
 
@@ -221,7 +255,7 @@ impl Cache {
     /// and again must still come to its end.
     fn refresh_for_operator(&mut self, now: Instant) {
         let attempt = match self.phase {
-            Phase::Fetching { .. } => return,
+            Phase::Fetching { .. } | Phase::Fixed => return,
             Phase::BackingOff { attempt, .. } => attempt,
             Phase::Idle { .. } => 1,
         };
@@ -381,13 +415,19 @@ impl Cache {
             Phase::Idle { next, .. } => next,
             Phase::BackingOff { until, .. } => until,
             Phase::Fetching { began, .. } => began,
+            Phase::Fixed => Instant::NEVER,
+        };
+        let fresh_until = match self.held.succeeded {
+            Some((instant, _)) => instant + self.held.ttl,
+            None if self.is_fixed() => Instant::NEVER,
+            None => Instant::ORIGIN,
         };
         self.actions.push_back(Action::Publish(Arc::new(Snapshot {
             generation: self.generation,
             keys: Arc::new(set),
             succeeded: self.held.succeeded.map(|(instant, _)| instant),
             succeeded_at: self.held.succeeded.map(|(_, at)| at),
-            fresh_until: self.held.succeeded.map_or(Instant::ORIGIN, |(instant, _)| instant + self.held.ttl),
+            fresh_until,
             usable_until: self.published_until,
             trustworthy: self.is_trustworthy(),
             next_try,
@@ -395,6 +435,9 @@ impl Cache {
     }
 
     fn usable_until(&self, now: Now) -> Option<Instant> {
+        if self.is_fixed() {
+            return Some(Instant::NEVER);
+        }
         let (succeeded, _) = self.held.succeeded?;
         let ordinary = succeeded + self.config.stale_ttl();
         // An extension moves the deadline no further than to its own end, so that readers keep to it by themselves.
@@ -425,7 +468,7 @@ impl Cache {
         // Every second counts now: do not sit out a delay that was chosen while keys still served.
         match &mut self.phase {
             Phase::Idle { next: at, .. } | Phase::BackingOff { until: at, .. } => *at = (*at).min(now.instant),
-            Phase::Fetching { .. } => {}
+            Phase::Fetching { .. } | Phase::Fixed => {}
         }
     }
 
@@ -440,30 +483,43 @@ impl Cache {
             return;
         }
         self.persisted = Some(now.instant);
-        let stored = Stored { set: Arc::clone(&self.held.set), etag: self.held.etag.clone(), succeeded_at };
+        let stored = Stored { set: Arc::clone(&self.held.set), succeeded_at };
         self.actions.push_back(Action::Persist(stored));
     }
 
     fn restore(&mut self, stored: Stored, now: Now) {
         const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
         let age = now.unix.since(stored.succeeded_at);
-        let why = if self.held.succeeded.is_some() {
-            "a newer set is already loaded"
-        } else if stored.set.keys().is_empty() {
-            "it has no usable keys"
-        } else if stored.succeeded_at.since(now.unix) > CLOCK_TOLERANCE {
+        let why = if stored.succeeded_at.since(now.unix) > CLOCK_TOLERANCE {
             "it is from the future: its age cannot be known"
         } else if age > now.instant.since(Instant::ORIGIN) {
             "it is older than the clock can tell"
+        } else {
+            return self.take_over(stored.set, now.instant.before(age), stored.succeeded_at, now);
+        };
+        self.events.push_back(Event::RestoreIgnored { why });
+    }
+
+    fn inherit(&mut self, last: &Snapshot, now: Now) {
+        // Readers that saw the other cache's snapshots must not take one of ours for one of those.
+        self.generation = self.generation.max(last.generation);
+        if let (Some(succeeded), Some(succeeded_at)) = (last.succeeded, last.succeeded_at) {
+            let set = (*last.keys).clone().with_denied(BTreeSet::new());
+            self.take_over(Arc::new(set), succeeded, succeeded_at, now);
+        }
+    }
+
+    /// Without the `ETag`: the set may be less than what the issuer published.
+    fn take_over(&mut self, set: Arc<KeySet>, succeeded: Instant, succeeded_at: UnixTime, now: Now) {
+        let age = now.instant.since(succeeded);
+        let why = if self.held.succeeded.is_some() {
+            "a newer set is already loaded"
+        } else if set.keys().is_empty() {
+            "it has no usable keys"
         } else if age > self.config.stale_ttl() + self.operator.extension_at(now.unix).0 {
             "it is older than the stale ttl"
         } else {
-            self.held = Held {
-                set: stored.set,
-                etag: stored.etag,
-                ttl: self.config.ttl,
-                succeeded: Some((now.instant.before(age), stored.succeeded_at)),
-            };
+            self.held = Held { set, etag: None, ttl: self.config.ttl, succeeded: Some((succeeded, succeeded_at)) };
             self.events.push_back(Event::Restored { keys: Arc::clone(&self.held.set), age });
             self.publish(now);
             self.settle_present();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::LONGEST_KID;
 use super::{OperatorState, Snapshot, StaleExtension};
 use crate::jwk::{KeySet, UnusableKey};
 use crate::time::{Instant, UnixTime};
@@ -43,11 +44,11 @@ impl Trigger {
 /// What went wrong with a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The name does not resolve.
+    /// The name does not resolve, or not in time.
     Dns,
-    /// No connection, or one that broke.
+    /// No connection, one that broke, or one whose other end does not speak HTTP.
     Connect,
-    /// No trust: certificate or protocol.
+    /// No trust: certificate or protocol, or a handshake that the other end broke off.
     Tls,
     /// Too slow.
     Timeout,
@@ -122,10 +123,9 @@ pub struct Fetched {
 /// A set as it is kept for the next start.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The keys.
+    /// The usable keys. Not all that the issuer published, which is why no `ETag` is kept with them: an answer of 304
+    /// would say more than is there.
     pub set: Arc<KeySet>,
-    /// The `ETag` they came with.
-    pub etag: Option<String>,
     /// When the issuer last vouched for them.
     pub succeeded_at: UnixTime,
 }
@@ -148,10 +148,13 @@ pub enum Input {
         /// The `Retry-After` of the answer.
         retry_after: Option<Duration>,
     },
-    /// A set kept by an earlier process was found.
+    /// A set kept by an earlier process was found. Its age is told by the calendar.
     Restored(Stored),
-    /// What the operator had decided before the restart. To be given before [`Input::Restored`], whose age an extension
-    /// may excuse.
+    /// What another cache of this process, with the same source and clock, last showed its readers. Its age is told by
+    /// the clock that nobody sets.
+    Inherited(Arc<Snapshot>),
+    /// What the operator had decided before the restart. To be given before [`Input::Restored`] and
+    /// [`Input::Inherited`], whose age an extension may excuse.
     RestoredOperator(OperatorState),
     /// Refresh now.
     Refresh,
@@ -204,6 +207,14 @@ pub struct KeyQuery {
     /// Whether the token could be one of this issuer's if its key existed: algorithm, issuer, audience and expiry are
     /// what they should be.
     pub plausible: bool,
+}
+
+impl KeyQuery {
+    /// Whether the question may cost the issuer anything: one that is not is [`Suppressed::Screened`].
+    #[must_use]
+    pub fn is_worth_asking(&self) -> bool {
+        self.plausible && self.kid.as_ref().is_none_or(|kid| kid.len() <= LONGEST_KID)
+    }
 }
 
 /// What can be said about a key that is not in the snapshot.

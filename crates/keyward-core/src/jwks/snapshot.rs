@@ -62,21 +62,6 @@ impl Snapshot {
         }
     }
 
-    /// Keys that were configured rather than fetched: they never age.
-    #[must_use]
-    pub fn fixed(keys: KeySet) -> Self {
-        Self {
-            generation: 1,
-            keys: Arc::new(keys),
-            succeeded: None,
-            succeeded_at: None,
-            fresh_until: Instant::NEVER,
-            usable_until: Instant::NEVER,
-            trustworthy: true,
-            next_try: Instant::NEVER,
-        }
-    }
-
     /// Grows with every published snapshot of an issuer.
     #[must_use]
     pub const fn generation(&self) -> u64 {

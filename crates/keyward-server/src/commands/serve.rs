@@ -195,7 +195,8 @@ fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>, store: LazyStore
 impl Service {
     fn start(app: App, log: &Log, listener: TcpListener, ops_listener: Option<TcpListener>) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(server::serve(listener, app.routes(ops_listener.is_none()), stopping.clone()))];
+        let mut tasks =
+            vec![tokio::spawn(server::serve(listener, app.routes(ops_listener.is_none()), stopping.clone()))];
         if let Some(ops_listener) = ops_listener {
             tasks.push(tokio::spawn(server::serve(ops_listener, app.ops_routes(), stopping.clone())));
         }

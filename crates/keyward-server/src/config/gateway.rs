@@ -46,7 +46,11 @@ fn networks(raw: &Raw) -> Result<Vec<IpNet>, ConfigError> {
 fn cookie(raw: &Raw) -> Result<String, ConfigError> {
     let name = values::text(raw)?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.bytes().all(allowed) { Ok(name) } else { Err(raw.error("is not a cookie's name", "sb-abcdefgh-auth-token")) }
+    if name.bytes().all(allowed) {
+        Ok(name)
+    } else {
+        Err(raw.error("is not a cookie's name", "sb-abcdefgh-auth-token"))
+    }
 }
 
 impl Shown for Vec<IpNet> {

@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(found(&[]), Ok(None));
         assert_eq!(found(&["a=b; sb-abc-auth-token2=x; xsb-abc-auth-token=y"]), Ok(None));
         assert_eq!(found(&[&format!("{NAME}=; {NAME}.0=")]), Ok(None), "signed out");
-        for value in ["base64-", "base64-!!!", "base64-AAAA", "{}", "[]", "null", "%7", "%zz", r#"{"access_token":7}"#] {
+        for value in ["base64-", "base64-!!!", "base64-AAAA", "{}", "[]", "null", "%7", "%zz", r#"{"access_token":7}"#]
+        {
             assert_eq!(found(&[&format!("{NAME}={value}")]), Err(Reason::MalformedToken), "{value}");
         }
     }

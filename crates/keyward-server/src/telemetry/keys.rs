@@ -56,7 +56,12 @@ impl KeyReporter {
                 .with("kid", key.kid.clone())
                 .with("index", key.index)
                 .with("why", key.why.as_str());
-            self.log.emit(Level::WARN, "jwks_key_unusable", "a key of the set cannot be used; the others serve", fields);
+            self.log.emit(
+                Level::WARN,
+                "jwks_key_unusable",
+                "a key of the set cannot be used; the others serve",
+                fields,
+            );
         }
     }
 
@@ -109,7 +114,8 @@ impl Observer for KeyReporter {
             }
             Event::RefreshFailed { trigger } => metrics.refresh(RefreshOutcome::Failure, *trigger),
             Event::Fallback { keys_cached, age, fails_closed_in } => {
-                let fields = aged(issuer, *keys_cached, *age).with("fails_closed_in_seconds", fails_closed_in.as_secs());
+                let fields =
+                    aged(issuer, *keys_cached, *age).with("fails_closed_in_seconds", fails_closed_in.as_secs());
                 self.log.emit(Level::WARN, "jwks_cache_fallback", "refreshes fail; the cached keys serve", fields);
             }
             Event::Restored { keys, age } => {

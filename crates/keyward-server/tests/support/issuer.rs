@@ -26,7 +26,10 @@ impl TestIssuer {
         let home = tempfile::tempdir().expect("a directory");
         let mut config = IssuerConfig {
             listen: ([127, 0, 0, 1], 0).into(),
-            users: vec![SeedUser::new("alice@example.com", "a password"), SeedUser::new("bob@example.com", "a password")],
+            users: vec![
+                SeedUser::new("alice@example.com", "a password"),
+                SeedUser::new("bob@example.com", "a password"),
+            ],
             state_file: Some(home.path().join("issuer.json")),
             ..IssuerConfig::default()
         };

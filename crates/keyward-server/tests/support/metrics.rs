@@ -63,7 +63,8 @@ impl Page {
 
     fn matching(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = &Sample> {
         let has = move |sample: &&Sample| {
-            sample.name == name && labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|is| is == value))
+            sample.name == name
+                && labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|is| is == value))
         };
         self.samples.iter().filter(has)
     }

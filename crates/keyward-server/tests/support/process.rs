@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,7 +31,8 @@ impl Setup {
     /// With nothing configured but addresses and a data directory; none of this process's environment is passed on.
     pub(crate) fn new() -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a directory"));
-        let setup = Self { variables: BTreeMap::new(), arguments: vec!["serve".to_owned()], launcher: Vec::new(), home };
+        let setup =
+            Self { variables: BTreeMap::new(), arguments: vec!["serve".to_owned()], launcher: Vec::new(), home };
         let data_dir = setup.data_dir();
         setup
             .set("KEYWARD_LISTEN", "127.0.0.1:0")
@@ -109,7 +110,8 @@ impl Setup {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", line[0]));
         let (stdout, reads_stdout) = Lines::collect(child.stdout.take().expect("it is piped"));
         let (stderr, reads_stderr) = Lines::collect(child.stderr.take().expect("it is piped"));
-        Process { pid: Pid::from_child(&child), child, stdout, stderr, readers: vec![reads_stdout, reads_stderr] }
+        let readers = vec![reads_stdout, reads_stderr];
+        Process { pid: Pid::from_child(&child), child, stdout, stderr, readers, _home: Arc::clone(&self.home) }
     }
 
     /// Starts the service and waits until it accepts requests.
@@ -141,6 +143,7 @@ pub(crate) struct Process {
     pub(crate) stdout: Lines,
     pub(crate) stderr: Lines,
     readers: Vec<JoinHandle<()>>,
+    _home: Arc<TempDir>,
 }
 
 impl Process {
@@ -209,7 +212,8 @@ impl Keyward {
 
     /// Waits until `/readyz` says so.
     pub(crate) async fn ready(&self) {
-        eventually("the service is ready", async || (self.get("/readyz", None).await.status == 200).then_some(())).await;
+        eventually("the service is ready", async || (self.get("/readyz", None).await.status == 200).then_some(()))
+            .await;
     }
 
     pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
@@ -226,6 +230,12 @@ impl Keyward {
 
     pub(crate) async fn metrics(&self) -> Page {
         Page::parse(&self.get("/metrics", None).await.body)
+    }
+
+    /// A path as the process sees it, which may have mounts of its own.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        let root = format!("/proc/{}/root", self.process.pid.as_raw_nonzero());
+        Path::new(&root).join(path.strip_prefix("/").expect("an absolute path"))
     }
 
     /// Memory that is in use now, in bytes.

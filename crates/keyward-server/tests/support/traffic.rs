@@ -44,13 +44,8 @@ pub(crate) struct Tally {
 impl Traffic {
     /// Starts `clients` of them in the phase `start`; each asks with the tokens in turn.
     pub(crate) fn start(keyward: &Keyward, tokens: Vec<String>, clients: usize) -> Self {
-        let state = State {
-            tokens,
-            phase: "start",
-            in_flight: BTreeMap::new(),
-            tally: Tally::default(),
-            stopping: false,
-        };
+        let state =
+            State { tokens, phase: "start", in_flight: BTreeMap::new(), tally: Tally::default(), stopping: false };
         let client = keyward.client().clone();
         let shared = Arc::new(Shared { client, next: AtomicUsize::new(0), state: Mutex::new(state) });
         let clients = (0..clients).map(|_| tokio::spawn(Arc::clone(&shared).ask_until_stopped())).collect();

@@ -1,9 +1,12 @@
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use keyward_core::jwk::KeySet;
 use keyward_core::jwks::{FailureKind, Fetched};
+use tokio::sync::Semaphore;
 
 use super::http::MAX_BYTES;
 use super::{Fetch, FetchError};
@@ -13,6 +16,8 @@ use super::{Fetch, FetchError};
 pub(crate) struct FileSource {
     path: PathBuf,
     seen: Mutex<Option<Appearance>>,
+    /// One read at a time. On a file system that hangs a thread hangs with each read, and cannot be ended.
+    reading: Arc<Semaphore>,
 }
 
 /// What a file looks like from outside.
@@ -24,15 +29,11 @@ struct Appearance {
 }
 
 impl FileSource {
-    pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path, seen: Mutex::new(None) }
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, seen: Mutex::new(None), reading: Arc::new(Semaphore::new(1)) }
     }
 
     pub(super) async fn fetch(&self, etag: Option<&str>) -> Result<Fetch, FetchError> {
-        let appearance = self.appearance().await;
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = appearance;
-        }
         let text = self.read().await?;
         let set = KeySet::parse(&text).map_err(|error| FetchError::new(FailureKind::Parse, error.to_string()))?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
@@ -44,28 +45,90 @@ impl FileSource {
     }
 
     async fn read(&self) -> Result<Vec<u8>, FetchError> {
-        let unreadable = |error: std::io::Error| {
-            FetchError::new(FailureKind::Body, format!("{} cannot be read: {error}", self.path.display()))
+        let Ok(permit) = Arc::clone(&self.reading).try_acquire_owned() else {
+            let why = format!("an earlier read of {} has not ended: its file system hangs", self.path.display());
+            return Err(FetchError::new(FailureKind::Timeout, why));
         };
-        let metadata = tokio::fs::metadata(&self.path).await.map_err(unreadable)?;
-        if !metadata.is_file() {
-            // Reading a pipe could wait, and a device go on, for ever.
-            return Err(FetchError::new(FailureKind::Body, format!("{} is no regular file", self.path.display())));
+        let path = self.path.clone();
+        let (appearance, text) = tokio::task::spawn_blocking(move || {
+            // Until the thread is free again, even when nobody waits for it any more.
+            let _permit = permit;
+            // Before the reading, so that what is written meanwhile is noticed.
+            let metadata = std::fs::metadata(&path);
+            (metadata.as_ref().ok().map(Appearance::of), read(&path, metadata))
+        })
+        .await
+        .map_err(|_| FetchError::new(FailureKind::Body, "the runtime is ending"))?;
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = appearance;
         }
-        if metadata.len() > MAX_BYTES as u64 {
-            return Err(FetchError::new(FailureKind::Body, format!("{} is larger than 1 MiB", self.path.display())));
-        }
-        tokio::fs::read(&self.path).await.map_err(unreadable)
+        text
     }
 
+    /// Whether the file looks different from when it was last read. Asked by one at a time.
     pub(super) async fn has_changed(&self) -> bool {
-        let appearance = self.appearance().await;
+        let appearance = tokio::fs::metadata(&self.path).await.ok().map(|metadata| Appearance::of(&metadata));
         self.seen.lock().is_ok_and(|seen| appearance.is_some() && *seen != appearance)
     }
+}
 
-    async fn appearance(&self) -> Option<Appearance> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = tokio::fs::metadata(&self.path).await.ok()?;
-        Some(Appearance { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() })
+impl Appearance {
+    fn of(metadata: &Metadata) -> Self {
+        Self { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() }
+    }
+}
+
+fn read(path: &Path, metadata: std::io::Result<Metadata>) -> Result<Vec<u8>, FetchError> {
+    let failed = |why: String| FetchError::new(FailureKind::Body, format!("{} {why}", path.display()));
+    let unreadable = |error: std::io::Error| failed(format!("cannot be read: {error}"));
+    let metadata = metadata.map_err(unreadable)?;
+    if !metadata.is_file() {
+        // Reading a pipe could wait, and a device go on, for ever.
+        return Err(failed("is no regular file".to_owned()));
+    }
+    if metadata.len() > MAX_BYTES as u64 {
+        return Err(failed("is larger than 1 MiB".to_owned()));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_hangs_is_not_joined_by_others() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"keys":[]}"#).unwrap();
+        let source = FileSource::new(file.path().to_owned());
+        let hanging = Arc::clone(&source.reading).try_acquire_owned().unwrap();
+        for _ in 0..3 {
+            let error = source.fetch(None).await.unwrap_err();
+            assert_eq!(error.kind, FailureKind::Timeout);
+            assert!(error.message.contains("hangs"), "{error}");
+        }
+        drop(hanging);
+        assert!(source.fetch(None).await.is_ok());
+        assert_eq!(source.reading.available_permits(), 1, "given back");
+    }
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_counts_until_it_ends() {
+        // Read slowly enough for the fetch to be given up first: opening a pipe waits for its other end.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("set.json");
+        std::fs::write(&path, "{}").unwrap();
+        let source = FileSource::new(path);
+        let mut fetch = Box::pin(source.fetch(None));
+        // Polled once: the thread has begun, or will.
+        assert!(futures_util::poll!(&mut fetch).is_pending());
+        drop(fetch);
+        for _ in 0..1000 {
+            if source.reading.available_permits() == 1 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("the permit is never given back");
     }
 }

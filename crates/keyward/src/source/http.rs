@@ -6,16 +6,17 @@ use std::time::Duration;
 use keyward_core::jwk::KeySet;
 use keyward_core::jwks::{FailureKind, Fetched};
 use reqwest::header::{CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 
 use super::{Fetch, FetchError};
 
+mod client;
 mod resolver;
-use resolver::{NameError, SystemResolver};
+pub(super) use client::HttpClient;
+use resolver::NameError;
 
 /// The largest answer that is read, after decompression.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
-const MAX_REDIRECTS: usize = 5;
 
 /// How key sets are fetched.
 #[derive(Clone, Debug, Default)]
@@ -86,71 +87,31 @@ fn is_loopback(url: &Url) -> bool {
 /// A JWK Set at a URL.
 #[derive(Debug)]
 pub(crate) struct HttpSource {
-    client: Client,
+    client: HttpClient,
     url: Url,
 }
 
 impl HttpSource {
     pub(crate) fn new(url: &str, options: &FetchOptions) -> Result<Self, UrlError> {
         let url = check_url(url, options.allow_http)?;
-        Ok(Self { client: client(&url, options)?, url })
+        Ok(Self { client: HttpClient::new(&url, options)?, url })
     }
 
     pub(super) async fn fetch(&self, etag: Option<&str>) -> Result<Fetch, FetchError> {
         fetch_set(&self.client, &self.url, etag).await
     }
-}
 
-/// A client for one origin.
-pub(super) fn client(url: &Url, options: &FetchOptions) -> Result<Client, UrlError> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")))
-        .redirect(same_origin())
-        .dns_resolver(SystemResolver)
-        // A connection that lay idle between refreshes is more likely dead than useful.
-        .pool_max_idle_per_host(0);
-    if let Some(timeout) = options.connect_timeout {
-        builder = builder.connect_timeout(timeout);
+    pub(super) fn gave_up(&self, patience: Duration) -> FetchError {
+        self.client.gave_up(patience)
     }
-    if is_loopback(url) {
-        builder = builder.no_proxy();
-    }
-    builder = match &options.ca_file {
-        Some(path) => builder.tls_certs_merge(certificates(path)?),
-        // Without TLS there is no need for the system's certificates, which may not be there.
-        None if url.scheme() == "http" => builder.tls_certs_only([]),
-        None => builder,
-    };
-    builder.build().map_err(|error| UrlError::Client(in_words(&error)))
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<reqwest::Certificate>, UrlError> {
-    let unusable = |why: String| UrlError::Certificates { path: path.clone(), why };
-    let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(in_words(&error)))?;
-    if certificates.is_empty() { Err(unusable("it has none".to_owned())) } else { Ok(certificates) }
-}
-
-/// Redirects stay within the origin: who controls another host, or the way to it, must not choose our keys.
-fn same_origin() -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(|attempt| {
-        let origin = attempt.previous().first().map(Url::origin);
-        if attempt.previous().len() > MAX_REDIRECTS {
-            attempt.error("too many redirects")
-        } else if origin == Some(attempt.url().origin()) {
-            attempt.follow()
-        } else {
-            attempt.error("a redirect to another origin, which is not followed")
-        }
-    })
-}
-
-pub(super) async fn fetch_set(client: &Client, url: &Url, etag: Option<&str>) -> Result<Fetch, FetchError> {
-    let mut request = client.get(url.clone()).header("accept", "application/jwk-set+json, application/json");
+pub(super) async fn fetch_set(client: &HttpClient, url: &Url, etag: Option<&str>) -> Result<Fetch, FetchError> {
+    let mut request = client.get(url).header("accept", "application/jwk-set+json, application/json");
     if let Some(etag) = etag {
         request = request.header(IF_NONE_MATCH, etag);
     }
-    let answer = request.send().await.map_err(|error| classify(&error))?;
+    let answer = client.send(request).await?;
     if answer.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
         return Ok(Fetch::NotModified { max_age: max_age(answer.headers()) });
     }
@@ -203,14 +164,16 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
     age
 }
 
-pub(super) fn classify(error: &reqwest::Error) -> FetchError {
+fn classify(error: &reqwest::Error) -> FetchError {
+    /// What tokio-rustls says when the other end closes the connection before there is trust.
+    const BROKEN_HANDSHAKE: &str = "tls handshake eof";
     let kind = if error.is_timeout() {
         FailureKind::Timeout
     } else if error.is_redirect() {
         FailureKind::Status
     } else if caused_by::<NameError>(error) {
         FailureKind::Dns
-    } else if caused_by::<rustls::Error>(error) {
+    } else if caused_by::<rustls::Error>(error) || in_words(error) == BROKEN_HANDSHAKE {
         FailureKind::Tls
     } else if error.is_body() || error.is_decode() {
         FailureKind::Body

@@ -333,14 +333,14 @@ impl Simulation {
         self.carry_out();
     }
 
-    fn set_clock(&mut self, instant: Instant) {
+    pub(super) fn set_clock(&mut self, instant: Instant) {
         // The calendar is read in whole milliseconds.
         let millis = |instant: Instant| i64::try_from(instant.as_nanos() / 1_000_000).unwrap();
         let passed = millis(instant) - millis(self.now.instant);
         self.now = Now { instant, unix: UnixTime::from_millis(self.now.unix.as_millis() + passed) };
     }
 
-    fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.cache.poll_action() {
             match action {
                 Action::Fetch { id, etag, timeout } => self.fetch(id, etag, timeout),

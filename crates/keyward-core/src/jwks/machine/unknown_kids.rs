@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::budget::{Bucket, LONGEST_KID, NegativeCache, Patience};
+use super::super::budget::{Bucket, NegativeCache, Patience};
 use super::super::protocol::*;
 use super::super::waiting::{Answered, Waiting};
 use super::{Cache, CacheConfig, Ended, Phase};
@@ -39,7 +39,7 @@ impl Cache {
         if self.is_usable(now) && self.has(kid) {
             return Miss::Present;
         }
-        if !query.plausible || kid.is_some_and(|kid| kid.len() > LONGEST_KID) {
+        if !query.is_worth_asking() {
             return self.suppress(Suppressed::Screened, now);
         }
         if kid.is_some_and(|kid| self.unknown_kids.negative.holds(kid, now.instant)) {
@@ -56,7 +56,7 @@ impl Cache {
                 self.unknown_kids.wanted = true;
                 self.fetch_for_unknown_kid(1, now.instant);
             }
-            Phase::Fetching { .. } | Phase::BackingOff { .. } => {}
+            Phase::Fetching { .. } | Phase::BackingOff { .. } | Phase::Fixed => {}
         }
         self.wait_or_answer(query, now)
     }
@@ -86,6 +86,7 @@ impl Cache {
             Phase::Fetching { began, .. } => began,
             Phase::BackingOff { until, .. } => until,
             Phase::Idle { next, .. } => next.min(self.unknown_kids.budget.available_at(now)),
+            Phase::Fixed => Instant::NEVER,
         }
     }
 
@@ -93,7 +94,7 @@ impl Cache {
         self.events.push_back(Event::Suppressed(why));
         // While an attempt has failed and the next is to come, a rotation may be behind the missing key already.
         let retrying = match self.phase {
-            Phase::Idle { .. } => false,
+            Phase::Idle { .. } | Phase::Fixed => false,
             Phase::Fetching { attempt, .. } => attempt > 1,
             Phase::BackingOff { .. } => true,
         };

@@ -56,10 +56,11 @@ impl Accepted {
             audiences = audiences_of(token);
         }
         let verifier = engine::verifier(config, issuer, &issuers, &audiences)?;
-        let policy = config.policies.iter().find(|policy| policy.name == DEFAULT_POLICY).map_or_else(
-            || Policy::named(DEFAULT_POLICY),
-            |settings| engine::policy(settings, &config.policies),
-        );
+        let policy = config
+            .policies
+            .iter()
+            .find(|policy| policy.name == DEFAULT_POLICY)
+            .map_or_else(|| Policy::named(DEFAULT_POLICY), |settings| engine::policy(settings, &config.policies));
         Ok(Self {
             issuers,
             any_issuer,

@@ -143,7 +143,9 @@ async fn any_method_and_whatever_follows_the_policy_get_the_identity_and_an_empt
     let token = format!("Bearer {}", sign(&claims("aal2")));
     let expected = ["alice", "authenticated", "alice@example.com", "s%201", ISS, "aal2", "false", ""];
     for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"] {
-        for path in ["/verify", "/verify?policy=staff", "/verify/default", "/verify/staff/../x//y%2Fz?a=b", "/verify/staff/"] {
+        for path in
+            ["/verify", "/verify?policy=staff", "/verify/default", "/verify/staff/../x//y%2Fz?a=b", "/verify/staff/"]
+        {
             let answer = gateway.ask(method, path, &[("authorization", &token), ("x-auth-subject", "mallory")]).await;
             assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{method} {path}");
             assert_eq!(answer.identity(), expected, "{method} {path}");

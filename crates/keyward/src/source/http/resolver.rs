@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The system's resolver, with errors that can be told from those of connecting.
@@ -22,6 +25,26 @@ impl Resolve for SystemResolver {
                 return Err(failed("it has no addresses".to_owned()).into());
             }
             Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A resolver that notes whether it is at work, so that whoever gives a fetch up knows what it was waiting for.
+pub(super) struct Noting<R> {
+    pub(super) resolver: R,
+    /// Stays set when a resolution is given up: it is cleared when the next request begins.
+    pub(super) resolving: Arc<AtomicBool>,
+}
+
+impl<R: Resolve> Resolve for Noting<R> {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolution = self.resolver.resolve(name);
+        let resolving = Arc::clone(&self.resolving);
+        Box::pin(async move {
+            resolving.store(true, Ordering::Relaxed);
+            let resolved = resolution.await;
+            resolving.store(false, Ordering::Relaxed);
+            resolved
         })
     }
 }

@@ -75,7 +75,7 @@ fn keys_older_than_the_clock_are_not_made_younger() {
         instant: crate::time::Instant::ORIGIN + 60 * SECOND,
         unix: crate::time::UnixTime::from_secs(1_700_000_000),
     };
-    let stored = Stored { set: Arc::new(set_of(&["a"])), etag: None, succeeded_at: now.unix - 61 * SECOND };
+    let stored = Stored { set: Arc::new(set_of(&["a"])), succeeded_at: now.unix - 61 * SECOND };
     let mut cache = Cache::new(config, Jitter::seeded(1));
     cache.handle(Input::Restored(stored.clone()), now);
     assert!(matches!(cache.poll_event(), Some(Event::RestoreIgnored { .. })));
@@ -120,20 +120,91 @@ fn whoever_waits_when_keys_are_restored_gets_them() {
 }
 
 #[test]
-fn a_restored_etag_is_sent_and_304_makes_the_restored_keys_fresh() {
+fn restored_keys_are_asked_for_without_their_etag_as_they_may_be_less_than_what_was_published() {
     let mut simulation = Simulation::new(CacheConfig::default(), &["a"]);
     simulation.issuer.etags = true;
     simulation.pass(100 * SECOND);
     simulation.input(Input::Refresh);
     simulation.pass(100 * SECOND);
     simulation.restart(1, 1000 * SECOND);
-    assert!(simulation.begun.last().unwrap().etag.is_some());
+    assert_eq!(simulation.begun.last().unwrap().etag, None);
     simulation.news();
     simulation.until_fetched();
     let events = simulation.news();
-    assert!(matches!(events[..], [Event::Refreshed { outcome: RefreshOutcome::NotModified, .. }]), "{events:?}");
+    assert!(matches!(events[..], [Event::Refreshed { outcome: RefreshOutcome::Success, .. }]), "{events:?}");
     assert_eq!((simulation.state(), simulation.request("a")), (CacheState::Fresh, Reply::Served));
     assert_eq!(simulation.persisted.as_ref().unwrap().succeeded_at, simulation.now.unix, "the new age is kept");
+}
+
+/// Another cache of the same process takes over.
+fn succeeded_by_another(simulation: &mut Simulation) {
+    simulation.cache = Cache::new(simulation.cache.config().clone(), Jitter::seeded(9));
+    let last = Arc::clone(&simulation.snapshot);
+    simulation.input(Input::Inherited(last));
+}
+
+#[test]
+fn an_inherited_set_keeps_its_deadline_whatever_the_calendar_says() {
+    for leap in [-3_600_000, 7_200_000] {
+        let mut simulation = outage();
+        let success = simulation.at();
+        simulation.pass(1000 * SECOND);
+        simulation.calendar_leaps(leap);
+        succeeded_by_another(&mut simulation);
+        assert!(simulation.serves("a"), "{leap}");
+        assert_eq!(simulation.snapshot.age(simulation.at()), Some(1000 * SECOND), "{leap}");
+        simulation.set_clock(success + 3600 * SECOND);
+        assert!(simulation.serves("a"), "{leap}");
+        simulation.set_clock(success + 3600 * SECOND + NANOSECOND);
+        assert!(!simulation.serves("a"), "{leap}");
+    }
+}
+
+#[test]
+fn nothing_is_inherited_from_a_cache_that_has_nothing_or_is_too_old() {
+    let mut simulation = Simulation::facing(Mood::Broken { retry_after: None }, CacheConfig::default(), &["a"]);
+    succeeded_by_another(&mut simulation);
+    assert_eq!((ignored(&mut simulation), simulation.state()), (None, CacheState::Empty));
+    let mut simulation = outage();
+    simulation.pass(3601 * SECOND);
+    simulation.news();
+    succeeded_by_another(&mut simulation);
+    assert_eq!(ignored(&mut simulation), Some("it is older than the stale ttl"));
+}
+
+#[test]
+fn a_cache_begun_anew_has_the_keys_the_denials_and_a_greater_generation() {
+    let mut simulation = Simulation::started(CacheConfig::default(), &["a", "b"]);
+    simulation.input(Input::DenyKey("b".to_owned(), None));
+    simulation.pass(100 * SECOND);
+    simulation.cache = simulation.cache.begun_anew(&simulation.snapshot, simulation.now);
+    // The simulation checks that the generation grows.
+    simulation.carry_out();
+    assert_eq!((simulation.request("a"), simulation.request("b")), (Reply::Served, Reply::Denied));
+    assert_eq!(simulation.snapshot.age(simulation.at()), Some(100 * SECOND));
+    simulation.step();
+    assert!(simulation.is_fetching(), "and fetches at once");
+}
+
+#[test]
+fn configured_keys_never_age_and_can_be_denied_for_a_while() {
+    let mut simulation = Simulation::started(CacheConfig::default(), &["z"]);
+    simulation.snapshot = Arc::new(crate::jwks::Snapshot::empty());
+    simulation.cache = Cache::fixed(Arc::new(set_of(&["a", "b"])));
+    simulation.input(Input::RestoredOperator(crate::jwks::OperatorState::default()));
+    let until = simulation.now.unix + 500 * SECOND;
+    simulation.input(Input::DenyKey("a".to_owned(), Some(until)));
+    assert_eq!((simulation.request("a"), simulation.request("b")), (Reply::Denied, Reply::Served));
+    assert_eq!(simulation.operator.denied.len(), 1, "and it is kept");
+    simulation.input(Input::Refresh);
+    simulation.pass(10_000_000 * SECOND);
+    assert_eq!((simulation.state(), simulation.request("a")), (CacheState::Fresh, Reply::Served));
+    assert_eq!(simulation.request("x"), Reply::Told(Miss::Absent));
+    assert_eq!((simulation.snapshot.age(simulation.at()), simulation.begun.len()), (None, 0));
+    simulation.input(Input::DenyKey("b".to_owned(), None));
+    simulation.cache = simulation.cache.begun_anew(&simulation.snapshot, simulation.now);
+    simulation.carry_out();
+    assert_eq!((simulation.request("a"), simulation.request("b")), (Reply::Served, Reply::Denied));
 }
 
 #[test]

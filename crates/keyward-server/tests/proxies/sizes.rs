@@ -1,0 +1,29 @@
+//! Heads of requests, from long to too long.
+
+use keyward_issuer::Mint;
+
+use crate::message::Request;
+use crate::proxy::Kind;
+use crate::world::World;
+
+pub(crate) async fn heads(kind: Kind) {
+    let world = World::start(kind, "").await;
+    let (token, _) = world.user("aal1");
+    let many = with_headers(Request::get("/").bearer(&token), 160, 100);
+    let received = world.passes(&many).await;
+    assert_eq!(received.headers.iter().filter(|(name, _)| name.to_lowercase().starts_with("x-filler-")).count(), 160);
+
+    let metadata = serde_json::json!({"about": "a".repeat(11_000)});
+    let long = world.issuer.mint(Mint::new().claim("user_metadata", metadata));
+    assert!(long.len() > 14_000 && long.len() < 16_384, "{} bytes", long.len());
+    world.passes(&Request::get("/").bearer(&long)).await;
+    world.passes(&with_headers(Request::get("/").bearer(&long), 4, 4000)).await;
+
+    let too_long = world.refused(&with_headers(Request::get("/").bearer(&token), 20, 4000)).await;
+    assert_eq!(too_long.status, 431, "{too_long:?}");
+}
+
+fn with_headers(request: Request, count: usize, bytes: usize) -> Request {
+    let value = "v".repeat(bytes);
+    (0..count).fold(request, |request, index| request.header(&format!("X-Filler-{index}"), &value))
+}
