@@ -49,7 +49,7 @@ pub struct Bare {
 
 enum BareKey {
     Public(Box<ParsedPublicKey>),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl Bare {
@@ -71,7 +71,7 @@ impl Bare {
             Alg::RS256 => public(&RSA_PKCS1_2048_8192_SHA256),
             Alg::ES256 => public(&ECDSA_P256_SHA256_FIXED),
             Alg::EdDSA => public(&ED25519),
-            Alg::HS256 => BareKey::Secret(hmac::Key::new(hmac::HMAC_SHA256, issuer.secret())),
+            Alg::HS256 => BareKey::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, issuer.secret()))),
         };
         let split = |token: &String| {
             let (message, signature) = token.rsplit_once('.').expect("a token");

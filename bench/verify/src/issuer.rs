@@ -49,7 +49,7 @@ enum Signer {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// Signs tokens under a key of its own.
@@ -72,7 +72,7 @@ impl Issuer {
             Alg::RS256 => Signer::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key")),
             Alg::ES256 => Signer::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("an EC key")),
             Alg::EdDSA => Signer::Ed(Ed25519KeyPair::generate().expect("an Ed25519 key")),
-            Alg::HS256 => Signer::Secret(hmac::Key::new(hmac::HMAC_SHA256, SECRET)),
+            Alg::HS256 => Signer::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, SECRET))),
         };
         Self { alg, signer, issued_at: now - 60 }
     }

@@ -288,8 +288,7 @@ fn identity(token: &Unverified<'_>, iss: Cow<'_, str>) -> Result<Identity, Rejec
     let (spans, payload) = (&token.claims, token.payload.as_str());
     let subject = claims::optional_text(spans.subject.of(payload), "sub")?.filter(|subject| !subject.is_empty());
     // No text is longer than it is written.
-    let kept =
-        [spans.issuer, spans.subject, spans.role, spans.email, spans.session, spans.assurance, spans.token_id];
+    let kept = [spans.issuer, spans.subject, spans.role, spans.email, spans.session, spans.assurance, spans.token_id];
     let mut texts = Texts::with_capacity(kept.map(claims::Span::len).iter().sum());
     Ok(Identity {
         iss: texts.keep(Some(iss)),

@@ -22,7 +22,9 @@ async fn the_first_minutes_with_keyward_go_as_promised() {
     let keyward = setup.start_ready().await;
     assert!(keyward.address.ip().is_loopback());
     let pasted = paste(&keyward);
-    let token = sign_in().await;
+    let token = sign_in("alice@example.com").await;
+    // The story signs Alice out, everywhere.
+    let session = sign_in("bob@example.com").await;
     let job = eventually("the job that was pasted succeeds", async || {
         let list = keyward.get("/v1/jobs", Some(&token["access_token"])).await.json();
         list["jobs"].as_array().unwrap().iter().find(|job| job["status"] == "succeeded").cloned()
@@ -40,8 +42,8 @@ async fn the_first_minutes_with_keyward_go_as_promised() {
         job,
         "jobs and tokens are still good"
     );
-    let refreshed = grant("refresh_token", &json!({"refresh_token": &token["refresh_token"]})).await;
-    let again = keyward.get(&job_path, refreshed["access_token"].as_str()).await;
+    let refreshed = grant("refresh_token", &json!({"refresh_token": &session["refresh_token"]})).await;
+    let again = keyward.get("/v1/jobs", refreshed["access_token"].as_str()).await;
     assert_eq!(again.status, 200, "sessions are, too");
     let slept =
         keyward.post("/v1/jobs", &token["access_token"], &json!({"kind": "sleep", "payload": {"ms": 50}})).await;
@@ -96,8 +98,8 @@ impl std::ops::Index<&str> for Session {
     }
 }
 
-async fn sign_in() -> Session {
-    Session(grant("password", &json!({"email": "alice@example.com", "password": "keyward-dev"})).await)
+async fn sign_in(email: &str) -> Session {
+    Session(grant("password", &json!({"email": email, "password": "keyward-dev"})).await)
 }
 
 async fn grant(kind: &str, body: &Value) -> Value {

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use keyward::time::Instant;
-use keyward::{Attempt, Authenticator, PendingKey, PolicyId, Reason, Rejection, VerifiedToken};
+use keyward::{Attempt, Authenticator, PendingKey, Reason, Rejection, VerifiedToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -128,7 +128,7 @@ fn without_body(mut answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
 /// A verification that has begun: nearly always it has also ended.
 enum Begun {
     Ended(AuthRecord),
-    Waiting { authenticator: Authenticator, policy: PolicyId, token: String, pending: PendingKey, since: Instant },
+    Waiting { authenticator: Authenticator, token: String, pending: PendingKey, since: Instant },
 }
 
 impl<E: Engine> AuthLayer<E> {
@@ -144,9 +144,7 @@ impl<E: Engine> AuthLayer<E> {
         };
         match authenticator.try_verify(policy, token) {
             Attempt::Done(verdict) => Begun::Ended(ended(&authenticator, since, verdict)),
-            Attempt::Pending(pending) => {
-                Begun::Waiting { authenticator, policy, token: token.to_owned(), pending, since }
-            }
+            Attempt::Pending(pending) => Begun::Waiting { authenticator, token: token.to_owned(), pending, since },
         }
     }
 }
@@ -155,9 +153,9 @@ impl Begun {
     async fn end(self) -> AuthRecord {
         match self {
             Self::Ended(record) => record,
-            Self::Waiting { authenticator, policy, token, pending, since } => {
+            Self::Waiting { authenticator, token, pending, since } => {
                 // Boxed, so that requests that do not wait are not made as large as those that do.
-                let verdict = Box::pin(authenticator.resolve(policy, &token, pending)).await;
+                let verdict = Box::pin(pending.resolve(&token)).await;
                 ended(&authenticator, since, verdict)
             }
         }

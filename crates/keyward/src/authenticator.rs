@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keyward_core::jwks::{CacheConfig, CacheState, Input, KeyQuery, Miss, OperatorState, Snapshot};
+use keyward_core::jwks::{CacheConfig, CacheState, Event, KeyQuery, Miss, OperatorState, Snapshot, Suppressed};
 use keyward_core::jws::Unverified;
 use keyward_core::policy::Policy;
 use keyward_core::rejection::{Detail, Fault, Reason, Rejection};
@@ -13,6 +13,7 @@ use keyward_core::token::VerifiedToken;
 use keyward_core::verifier::Verifier;
 
 use crate::clock::Clock;
+use crate::decision::Decision;
 use crate::driver::Handle;
 use crate::observer::Observer;
 use crate::token_cache::TokenCache;
@@ -43,13 +44,13 @@ struct Issuer {
     snapshot: Arc<ArcSwap<Snapshot>>,
     /// What the operator has decided, for a successor.
     operator: Arc<ArcSwap<OperatorState>>,
-    /// `None` for keys that are not fetched.
-    driver: Option<Handle>,
+    driver: Handle,
     cache: CacheConfig,
+    /// `None` for keys that are not fetched.
     source: Option<String>,
 }
 
-/// A policy of an [`Authenticator`], by number.
+/// A policy of an [`Authenticator`], by number: it means nothing to another engine, a successor included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyId(u32);
 
@@ -63,13 +64,15 @@ impl PolicyId {
 pub enum Attempt {
     /// The verdict.
     Done(Result<VerifiedToken, Rejection>),
-    /// The token's key is not known: waiting for it may help. See [`Authenticator::resolve`].
+    /// The token's key is not known: waiting for it may help. See [`PendingKey::resolve`].
     Pending(PendingKey),
 }
 
 /// A key that is not known.
 #[derive(Debug)]
 pub struct PendingKey {
+    engine: Authenticator,
+    policy: PolicyId,
     issuer: usize,
     query: KeyQuery,
     rejection: Rejection,
@@ -124,7 +127,7 @@ impl Authenticator {
     pub async fn verify_for(&self, policy: PolicyId, token: &str) -> Result<VerifiedToken, Rejection> {
         match self.try_verify(policy, token) {
             Attempt::Done(verdict) => verdict,
-            Attempt::Pending(pending) => self.resolve(policy, token, pending).await,
+            Attempt::Pending(pending) => pending.resolve(token).await,
         }
     }
 
@@ -133,30 +136,7 @@ impl Authenticator {
         if let Some(verified) = self.inner.cached(policy, token) {
             return Attempt::Done(Ok(verified));
         }
-        self.inner.verify(policy, token, self.inner.clock.now())
-    }
-
-    /// Waits for a key that was not known, within the configured bound, and verifies the token again.
-    ///
-    /// # Errors
-    ///
-    /// The refusal, with its stable reason.
-    pub async fn resolve(
-        &self,
-        policy: PolicyId,
-        token: &str,
-        pending: PendingKey,
-    ) -> Result<VerifiedToken, Rejection> {
-        let inner = &self.inner;
-        let answer = inner.ask(&pending).await;
-        let now = inner.clock.now();
-        let rejection = match (answer, inner.verify(policy, token, now)) {
-            // Unless refreshes have begun to fail meanwhile, this says that the issuer does not have the key.
-            (Miss::Absent, Attempt::Pending(again)) => return Err(again.rejection),
-            (_, Attempt::Done(verdict)) => return verdict,
-            (_, Attempt::Pending(again)) => again.rejection,
-        };
-        Err(rejection.unavailable(inner.issuers[pending.issuer].snapshot.load().retry_after_secs(now.instant)))
+        self.verify_now(policy, token, self.inner.clock.now())
     }
 
     /// The policy of this name.
@@ -199,36 +179,112 @@ impl Authenticator {
     /// Refreshes an issuer's keys now; whether that succeeded. `None` when there is no such issuer or its keys are not
     /// fetched.
     pub async fn refresh(&self, issuer: &str) -> Option<bool> {
-        Some(self.driver(issuer)?.refresh().await)
+        let issuer = self.inner.issuer(issuer).filter(|issuer| issuer.source.is_some())?;
+        Some(issuer.driver.refresh().await)
     }
 
-    /// Has an operator's decision about an issuer's keys carried out. Returns once it holds and is kept for the next
-    /// start (a disk that takes longer than 2 s is not waited for); `false` when there is no such issuer or its keys
-    /// are not fetched.
-    pub async fn decide(&self, issuer: &str, decision: Input) -> bool {
-        let Some(driver) = self.driver(issuer) else { return false };
-        driver.decide(decision).await
-    }
-
-    fn driver(&self, issuer: &str) -> Option<Handle> {
-        self.inner.issuers.iter().find(|one| **one.verifier.name() == *issuer)?.driver.clone()
+    /// Has an operator's decision about an issuer's keys carried out; whether it holds. `false` when there is no such
+    /// issuer, or when the engine has ended.
+    ///
+    /// It is also kept for the next start, as well as the disk allows: one that takes longer than 2 s is not waited
+    /// for, and a write that fails is reported to the [`Observer`] and tried again until it succeeds.
+    pub async fn decide(&self, issuer: &str, decision: Decision) -> bool {
+        match self.inner.issuer(issuer) {
+            Some(issuer) => issuer.driver.decide(decision).await,
+            None => false,
+        }
     }
 
     /// Ends the engine: keys are fetched no more, and what is to be kept is written when it returns. Other clones still
     /// verify with the keys they have, as long as those may be used.
     pub async fn shutdown(self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        for driver in self.inner.issuers.iter().filter_map(|issuer| issuer.driver.as_ref()) {
-            driver.end().await;
+        for issuer in &self.inner.issuers {
+            issuer.driver.end().await;
         }
         let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for task in tasks {
             let _ = tokio::time::timeout(PATIENCE, task).await;
         }
     }
+
+    fn verify_now(&self, policy: PolicyId, token: &str, now: Now) -> Attempt {
+        let inner = &self.inner;
+        let parsed = match Unverified::parse(token, inner.max_token_bytes) {
+            Ok(parsed) => parsed,
+            Err(rejection) => return Attempt::Done(Err(rejection)),
+        };
+        let index = inner.route(&parsed);
+        let issuer = &inner.issuers[index];
+        // Another issuer may allow longer ones.
+        if token.len() > issuer.verifier.max_token_bytes() {
+            return Attempt::Done(Err(Reason::TokenTooLarge.into()));
+        }
+        let snapshot = issuer.snapshot.load();
+        let verdict = issuer.verifier.verify_parsed(&parsed, snapshot.usable_keys(now.instant), now.unix);
+        match verdict {
+            Ok(verified) => Attempt::Done(inner.admit(policy, verified, index, &snapshot, &parsed)),
+            Err(rejection) => self.refused(policy, rejection, &parsed, index, &snapshot, now),
+        }
+    }
+
+    /// A refusal is final unless it is for want of a key that may yet come.
+    fn refused(
+        &self,
+        policy: PolicyId,
+        rejection: Rejection,
+        parsed: &Unverified<'_>,
+        index: usize,
+        snapshot: &Snapshot,
+        now: Now,
+    ) -> Attempt {
+        let inner = &self.inner;
+        let issuer = &inner.issuers[index];
+        let reason = rejection.reason();
+        if !matches!(reason, Reason::UnknownKid | Reason::KeysUnavailable) {
+            return Attempt::Done(Err(rejection));
+        }
+        if issuer.source.is_none() {
+            return Attempt::Done(Err(issuer.never(rejection, parsed)));
+        }
+        let rejection = if snapshot.is_trustworthy() && reason == Reason::UnknownKid {
+            rejection
+        } else {
+            rejection.unavailable(snapshot.retry_after_secs(now.instant))
+        };
+        let kid = parsed.kid().map(str::to_owned);
+        if kid.is_none() && reason == Reason::UnknownKid {
+            return Attempt::Done(Err(rejection));
+        }
+        let query = KeyQuery { kid, plausible: issuer.verifier.is_plausible(parsed, now.unix) };
+        if !query.is_worth_asking() {
+            // Answered from here, so that hopeless tokens, which cost nothing to send, take no place in the queue.
+            inner.observer.key_set(issuer.verifier.name(), &Event::Suppressed(Suppressed::Screened));
+            return Attempt::Done(Err(rejection));
+        }
+        Attempt::Pending(PendingKey { engine: self.clone(), policy, issuer: index, query, rejection })
+    }
 }
 
 impl PendingKey {
+    /// Waits for the key, within the configured bound, and verifies the token again under the same policy.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, with its stable reason.
+    pub async fn resolve(self, token: &str) -> Result<VerifiedToken, Rejection> {
+        let inner = &self.engine.inner;
+        let answer = inner.ask(&self).await;
+        let now = inner.clock.now();
+        let rejection = match (answer, self.engine.verify_now(self.policy, token, now)) {
+            // Unless refreshes have begun to fail meanwhile, this says that the issuer does not have the key.
+            (Miss::Absent, Attempt::Pending(again)) => return Err(again.rejection),
+            (_, Attempt::Done(verdict)) => return verdict,
+            (_, Attempt::Pending(again)) => again.rejection,
+        };
+        Err(rejection.unavailable(inner.issuers[self.issuer].snapshot.load().retry_after_secs(now.instant)))
+    }
+
     /// The refusal if nobody waits for the key: [`Fault::Unavailable`] while refreshes fail.
     #[must_use]
     pub fn into_rejection(self) -> Rejection {
@@ -237,6 +293,10 @@ impl PendingKey {
 }
 
 impl Inner {
+    fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)
+    }
+
     fn cached(&self, policy: PolicyId, token: &str) -> Option<VerifiedToken> {
         let tokens = self.tokens.as_ref()?;
         let Some(entry) = tokens.get(token, policy.0) else {
@@ -251,21 +311,6 @@ impl Inner {
         tokens.remove(token, policy.0);
         self.observer.token_cache(false);
         None
-    }
-
-    fn verify(&self, policy: PolicyId, token: &str, now: Now) -> Attempt {
-        let parsed = match Unverified::parse(token, self.max_token_bytes) {
-            Ok(parsed) => parsed,
-            Err(rejection) => return Attempt::Done(Err(rejection)),
-        };
-        let index = self.route(&parsed);
-        let issuer = &self.issuers[index];
-        let snapshot = issuer.snapshot.load();
-        let verdict = issuer.verifier.verify_parsed(&parsed, snapshot.usable_keys(now.instant), now.unix);
-        match verdict {
-            Ok(verified) => Attempt::Done(self.admit(policy, verified, index, &snapshot, &parsed)),
-            Err(rejection) => self.refused(rejection, &parsed, index, &snapshot, now),
-        }
     }
 
     fn admit(
@@ -290,36 +335,6 @@ impl Inner {
         Ok(verified)
     }
 
-    /// A refusal is final unless it is for want of a key that may yet come.
-    fn refused(
-        &self,
-        rejection: Rejection,
-        parsed: &Unverified<'_>,
-        index: usize,
-        snapshot: &Snapshot,
-        now: Now,
-    ) -> Attempt {
-        let issuer = &self.issuers[index];
-        let reason = rejection.reason();
-        if !matches!(reason, Reason::UnknownKid | Reason::KeysUnavailable) {
-            return Attempt::Done(Err(rejection));
-        }
-        if issuer.driver.is_none() {
-            return Attempt::Done(Err(issuer.never(rejection, parsed)));
-        }
-        let rejection = if snapshot.is_trustworthy() && reason == Reason::UnknownKid {
-            rejection
-        } else {
-            rejection.unavailable(snapshot.retry_after_secs(now.instant))
-        };
-        let kid = parsed.kid().map(str::to_owned);
-        if kid.is_none() && reason == Reason::UnknownKid {
-            return Attempt::Done(Err(rejection));
-        }
-        let plausible = issuer.verifier.is_plausible(parsed, now.unix);
-        Attempt::Pending(PendingKey { issuer: index, query: KeyQuery { kid, plausible }, rejection })
-    }
-
     /// The issuer whose keys a token is tried with: the one its `iss` names. A token that names none of them is tried
     /// with the one that has its key, so that it is refused for its `iss`; it is never accepted.
     fn route(&self, token: &Unverified<'_>) -> usize {
@@ -336,7 +351,7 @@ impl Inner {
         /// What an answer may take beyond the wait itself.
         const GRACE: Duration = Duration::from_millis(250);
         let issuer = &self.issuers[pending.issuer];
-        let Some(answer) = issuer.driver.as_ref().and_then(|driver| driver.key_missing(pending.query.clone())) else {
+        let Some(answer) = issuer.driver.key_missing(pending.query.clone()) else {
             // More to do than can be done: the snapshot alone must answer.
             let snapshot = issuer.snapshot.load();
             let usable = snapshot.usable_keys(self.clock.now().instant).is_some();

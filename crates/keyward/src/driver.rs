@@ -1,10 +1,12 @@
 //! The task that owns an issuer's key-set cache: it carries out the cache's actions and publishes its snapshots.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use keyward_core::jwks::{
     Action, Cache, Event, FailureKind, FetchId, Input, KeyQuery, Miss, OperatorState, Settled, Snapshot,
 };
@@ -13,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::Clock;
+use crate::decision::Decision;
 use crate::observer::Observer;
 use crate::source::{Fetch, FetchError, Source};
 
@@ -35,7 +38,7 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Miss>,
     },
     Decide {
-        input: Input,
+        decision: Decision,
         done: oneshot::Sender<Kept>,
     },
     Refresh {
@@ -67,10 +70,10 @@ impl Handle {
 
     /// Has an operator's decision carried out; returns once its effect is published and, unless the disk is slow or
     /// broken, kept for the next start. `false` when the driver has ended.
-    pub(crate) async fn decide(&self, input: Input) -> bool {
+    pub(crate) async fn decide(&self, decision: Decision) -> bool {
         const PATIENCE: Duration = Duration::from_secs(2);
         let (done, decided) = oneshot::channel();
-        if self.commands.send(Command::Decide { input, done }).await.is_err() {
+        if self.commands.send(Command::Decide { decision, done }).await.is_err() {
             return false;
         }
         let Ok(kept) = decided.await else { return false };
@@ -94,7 +97,8 @@ impl Handle {
 pub(crate) struct Setup {
     pub(crate) issuer: Arc<str>,
     pub(crate) cache: Cache,
-    pub(crate) source: Source,
+    /// `None` for keys that are not fetched.
+    pub(crate) source: Option<Source>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) operator: Arc<ArcSwap<OperatorState>>,
     pub(crate) persister: Option<Persister>,
@@ -105,7 +109,7 @@ pub(crate) struct Setup {
 struct Driver {
     issuer: Arc<str>,
     cache: Cache,
-    source: Arc<Source>,
+    source: Option<Arc<Source>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     operator: Arc<ArcSwap<OperatorState>>,
     persister: Option<Persister>,
@@ -120,6 +124,8 @@ struct Driver {
     swept: Instant,
     refreshing: Vec<oneshot::Sender<bool>>,
     ended: bool,
+    /// A defect may have left the rest of this in a state that nobody knows.
+    broken: bool,
     /// Asked while a fetch was under way, which may have begun too early to answer them.
     refreshing_next: Vec<oneshot::Sender<bool>>,
 }
@@ -135,7 +141,7 @@ pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
     let driver = Driver {
         issuer: setup.issuer,
         cache: setup.cache,
-        source: Arc::new(setup.source),
+        source: setup.source.map(Arc::new),
         snapshot: setup.snapshot,
         operator: setup.operator,
         persister: setup.persister,
@@ -149,14 +155,32 @@ pub(crate) fn start(setup: Setup) -> (Handle, tokio::task::JoinHandle<()>) {
         swept: Instant::ORIGIN,
         refreshing: Vec::new(),
         ended: false,
+        broken: false,
         refreshing_next: Vec::new(),
     };
-    (Handle { commands }, tokio::spawn(driver.run(queue)))
+    (Handle { commands }, tokio::spawn(driver.supervise(queue)))
 }
 
 impl Driver {
-    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        let mut watch = self.source.is_watchable().then(|| tokio::time::interval(TICK));
+    /// Runs until it is told to end: a defect must not be the end of refreshing.
+    async fn supervise(mut self, mut queue: mpsc::Receiver<Command>) {
+        while AssertUnwindSafe(self.run(&mut queue)).catch_unwind().await.is_err() {
+            self.broken = true;
+            self.observer.driver_restarted(&self.issuer);
+            tokio::time::sleep(TICK).await;
+        }
+        self.fetches.abort_all();
+        if let Some(persister) = self.persister {
+            persister.finish().await;
+        }
+    }
+
+    async fn run(&mut self, queue: &mut mpsc::Receiver<Command>) {
+        if self.broken {
+            self.begin_anew();
+        }
+        let watchable = self.source.as_ref().is_some_and(|source| source.is_watchable());
+        let mut watch = watchable.then(|| tokio::time::interval(TICK));
         while !self.ended {
             let now = self.clock.now();
             self.cache.handle_timeout(now);
@@ -164,7 +188,7 @@ impl Driver {
             let pause = self.cache.poll_timeout(now).since(now.instant).min(TICK);
             tokio::select! {
                 command = queue.recv() => match command {
-                    Some(command) => self.obey_all(command, &mut queue),
+                    Some(command) => self.obey_all(command, queue),
                     None => break,
                 },
                 Some(ended) = self.fetches.join_next() => self.fetched(ended),
@@ -175,16 +199,24 @@ impl Driver {
                 },
             }
         }
-        self.fetches.abort_all();
-        if let Some(persister) = self.persister {
-            persister.finish().await;
-        }
+    }
+
+    /// Whoever waits is told that it cannot be said, by the end of the channel.
+    fn begin_anew(&mut self) {
+        self.cache = self.cache.begun_anew(&self.snapshot.load(), self.clock.now());
+        self.fetches = JoinSet::new();
+        self.fetching = None;
+        self.looks = JoinSet::new();
+        self.waiting.clear();
+        self.waiters = 0;
+        self.refreshing.clear();
+        self.refreshing_next.clear();
+        self.broken = false;
     }
 
     /// Beside the loop, which a file system that hangs must not stop.
     fn look(&mut self) {
-        if self.looks.is_empty() {
-            let source = Arc::clone(&self.source);
+        if let (true, Some(source)) = (self.looks.is_empty(), self.source.clone()) {
             self.looks.spawn(async move { source.has_changed().await });
         }
     }
@@ -204,8 +236,8 @@ impl Driver {
         match command {
             Command::KeyMissing { query, reply } => self.key_missing(query, reply, now),
             Command::End => self.ended = true,
-            Command::Decide { input, done } => {
-                self.cache.handle(input, now);
+            Command::Decide { decision, done } => {
+                self.cache.handle(decision.into(), now);
                 self.carry_out(now);
                 let (written, kept) = oneshot::channel();
                 if let Some(persister) = &self.persister {
@@ -260,6 +292,9 @@ impl Driver {
         let now = self.clock.now();
         self.cache.handle(input, now);
         self.carry_out(now);
+        if let Some(trouble) = self.source.as_ref().and_then(|source| source.trouble()) {
+            self.observer.discovery_failed(&self.issuer, &trouble);
+        }
         self.refreshing.append(&mut self.refreshing_next);
     }
 
@@ -290,8 +325,8 @@ impl Driver {
     }
 
     fn fetch(&mut self, id: FetchId, etag: Option<String>, timeout: Duration) {
+        let Some(source) = self.source.clone() else { return };
         self.fetching = Some(id);
-        let source = Arc::clone(&self.source);
         self.fetches.spawn(async move { (id, source.fetch(etag.as_deref(), timeout).await) });
     }
 

@@ -5,6 +5,7 @@ pub use keyward_core::{alg, crypto, jwk, jwks, jws, policy, rejection, time, tok
 pub mod authenticator;
 pub mod clock;
 mod config;
+mod decision;
 mod driver;
 mod observer;
 mod source;
@@ -13,6 +14,7 @@ mod token_cache;
 
 pub use authenticator::{Attempt, Authenticator, AuthenticatorBuilder, BuildError, IssuerStatus, PendingKey, PolicyId};
 pub use config::{IssuerConfig, KeySource};
+pub use decision::Decision;
 pub use keyward_core::policy::Policy;
 pub use keyward_core::rejection::{Fault, Reason, Rejection};
 pub use keyward_core::token::VerifiedToken;

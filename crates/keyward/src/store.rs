@@ -103,8 +103,7 @@ impl KeyStore {
     ///
     /// When it cannot be written; what was kept before is then still there.
     pub fn save_keys(&self, issuer: &str, source: &str, stored: &Stored) -> Result<(), StoreError> {
-        let content =
-            KeysContent { succeeded_at_ms: stored.succeeded_at.as_millis(), jwks: stored.set.to_json() };
+        let content = KeysContent { succeeded_at_ms: stored.succeeded_at.as_millis(), jwks: stored.set.to_json() };
         self.save(&self.path(issuer, "keys"), source, &content)
     }
 

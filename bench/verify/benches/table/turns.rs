@@ -34,7 +34,8 @@ impl Runner {
                 tokens.iter().for_each(|token| assert!(resident.verify(token)));
                 taken += started.elapsed();
             }
-            taken * u32::try_from(times).expect("a count") / u32::try_from(times.div_ceil(AT_ONCE) * AT_ONCE).expect("a count")
+            taken * u32::try_from(times).expect("a count")
+                / u32::try_from(times.div_ceil(AT_ONCE) * AT_ONCE).expect("a count")
         }))
     }
 }

@@ -56,9 +56,21 @@ struct Held {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Idle { next: Instant, trigger: Trigger },
-    Fetching { id: FetchId, trigger: Trigger, attempt: u32, began: Instant },
-    BackingOff { trigger: Trigger, attempt: u32, until: Instant },
+    Idle {
+        next: Instant,
+        trigger: Trigger,
+    },
+    Fetching {
+        id: FetchId,
+        trigger: Trigger,
+        attempt: u32,
+        began: Instant,
+    },
+    BackingOff {
+        trigger: Trigger,
+        attempt: u32,
+        until: Instant,
+    },
     /// The keys are configured: they never age, and nothing is ever fetched.
     Fixed,
 }

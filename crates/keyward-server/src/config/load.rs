@@ -176,7 +176,8 @@ impl Addresses {
         let grpc = loader.value(&settings::GRPC_LISTEN, None, values::socket_or_off)?;
         let addresses = Self {
             listen,
-            ops: ops.filter(|ops| *ops != listen),
+            // Port 0 is another port each time.
+            ops: ops.filter(|ops| *ops != listen || ops.port() == 0),
             admin,
             admin_token,
             grpc,

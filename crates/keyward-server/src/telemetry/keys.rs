@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyward::jwk::{KeySet, UnusableKey};
 use keyward::jwks::{Event, FailureKind, KeyChanges, RefreshOutcome, Trigger};
 use keyward::store::StoreError;
-use keyward::{Authenticator, Observer};
+use keyward::{Authenticator, FetchError, Observer};
 use serde_json::{Value as Json, json};
 use tracing::Level;
 
@@ -140,6 +140,27 @@ impl Observer for KeyReporter {
         let fields = Fields::new().with("issuer", issuer).with("error", error.to_string());
         let message = "a kept file cannot be used or written; verification goes on without it";
         self.log.emit(Level::WARN, "jwks_store_failed", message, fields);
+    }
+
+    fn decisions_lost(&self, issuer: &str, error: &StoreError) {
+        let fields = Fields::new().with("issuer", issuer).with("error", error.to_string());
+        let message = "what the operator had decided cannot be read: keys that were denied verify again";
+        self.log.emit(Level::ERROR, "jwks_decisions_lost", message, fields);
+    }
+
+    fn discovery_failed(&self, issuer: &str, error: &FetchError) {
+        let fields = Fields::new()
+            .with("issuer", issuer)
+            .with("kind", error.kind.as_str())
+            .with("error", error.message.as_str());
+        let message = "the issuer's metadata cannot be used; its key set is fetched from where it was before";
+        self.log.emit(Level::WARN, "jwks_discovery_failed", message, fields);
+    }
+
+    fn driver_restarted(&self, issuer: &str) {
+        let fields = Fields::new().with("issuer", issuer);
+        let message = "a defect of keyward ended the refreshing of keys; it goes on with the keys there are";
+        self.log.emit(Level::ERROR, "jwks_driver_restarted", message, fields);
     }
 
     fn token_cache(&self, hit: bool) {

@@ -1,9 +1,13 @@
 //! Requests and answers as bytes, for what no client's library would send or show.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use crate::support::clock::PATIENCE;
 use crate::support::raw;
 
 /// Header fields in their order, spelt as they were.
@@ -31,7 +35,7 @@ impl Headers {
 }
 
 /// A request to be sent as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Request {
     method: String,
     target: String,
@@ -81,7 +85,23 @@ impl Request {
         }
         bytes.extend_from_slice(format!("Connection: close{}\r\n\r\n", self.connection).as_bytes());
         bytes.extend_from_slice(&self.body);
-        Answer::parse(&raw::exchange(address, bytes).await)
+        let mut stream = TcpStream::connect(address).await.expect("the proxy accepts connections");
+        // A proxy may answer and stop reading half-way.
+        let _ = stream.write_all(&bytes).await;
+        let answer = tokio::time::timeout(PATIENCE, read(&mut stream, self.method == "HEAD")).await;
+        Answer::parse(&answer.unwrap_or_else(|_| panic!("no answer to {self:?}")))
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Enough to tell headers apart in a failure's message.
+        const SHOWN: usize = 60;
+        write!(f, "{} {}", self.method, self.target)?;
+        for (name, value) in self.headers.iter().take(8) {
+            write!(f, ", {name}: {}", value.get(..SHOWN).unwrap_or(value))?;
+        }
+        write!(f, ", Connection: close{}, {} bytes", self.connection, self.body.len())
     }
 }
 
@@ -92,6 +112,27 @@ pub(crate) struct Answer {
     pub(crate) headers: Headers,
     /// With the chunks' sizes among it when it came in chunks.
     pub(crate) body: String,
+}
+
+/// Reads one answer. Some proxies keep a connection open for a second after it, lest the client miss the answer.
+async fn read(stream: &mut TcpStream, is_head: bool) -> String {
+    let mut bytes = Vec::new();
+    let mut some = vec![0; 16_384];
+    while !is_whole(&bytes, is_head) {
+        match stream.read(&mut some).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => bytes.extend_from_slice(&some[..count]),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_whole(bytes: &[u8], is_head: bool) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let headers = Headers::parse(head.split_once("\r\n").map_or("", |(_, headers)| headers));
+    let length = headers.first("content-length").and_then(|length| length.parse().ok());
+    is_head || length.is_some_and(|length: usize| body.len() >= length) || body.ends_with("\r\n0\r\n\r\n")
 }
 
 impl Answer {

@@ -37,5 +37,6 @@ pub(crate) async fn outage(kind: Kind) {
         Kind::Traefik => 500,
     };
     assert_eq!(answer.status, expected, "{answer:?}");
+    assert_eq!(answer.headers.first("retry-after").is_some(), expected == 503, "{answer:?}");
     world.passes(&Request::get("/public/")).await;
 }

@@ -20,6 +20,9 @@ pub(crate) enum Kind {
     Envoy,
 }
 
+/// In place of the documented 8080, which something else may listen on: below the ports that connections are given.
+const PORT: u16 = 21_080;
+
 /// A running proxy.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -80,7 +83,7 @@ impl Proxy {
         let (stdout, reads_stdout) = Lines::collect(child.stdout.take().expect("it is piped"));
         let (stderr, reads_stderr) = Lines::collect(child.stderr.take().expect("it is piped"));
         let readers = vec![reads_stdout, reads_stderr];
-        let address = (ip, 8080).into();
+        let address = (ip, PORT).into();
         let mut proxy = Self { address, child, output: [stdout, stderr], readers, _home: home };
         proxy.forwards(kind).await;
         proxy
@@ -119,7 +122,7 @@ impl Drop for Proxy {
 
 /// The configuration with other addresses in place of the documented ones.
 fn addressed(text: &str, ip: Ipv4Addr, keyward: u16, application: u16) -> String {
-    let replaced = text.replace("0.0.0.0", &ip.to_string());
+    let replaced = text.replace("0.0.0.0", &ip.to_string()).replace("8080", &PORT.to_string());
     // First to what no configuration has, so that a port is not taken for a documented one.
     let marked = replaced.replace("8000", "<keyward>").replace("3000", "<application>");
     marked.replace("<keyward>", &keyward.to_string()).replace("<application>", &application.to_string())

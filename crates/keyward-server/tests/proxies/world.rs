@@ -9,7 +9,8 @@ use crate::message::{Answer, Request};
 use crate::proxy::{Kind, Proxy};
 use crate::support::{Keyward, Setup, TestIssuer};
 
-const POLICIES: &str = "[policies.staff]\naal = \"aal2\"\n";
+/// It ends in its section `[gateway]`.
+const CONFIGURATION: &str = include_str!("../../../../infra/proxies/keyward.toml");
 
 /// An issuer, Keyward, a proxy, and the application behind it.
 pub(crate) struct World {
@@ -23,7 +24,7 @@ pub(crate) struct World {
 pub(crate) type Identity = BTreeMap<String, String>;
 
 impl World {
-    /// With this section `[gateway]`, and keys.
+    /// With this at the end of the section `[gateway]`, and keys.
     pub(crate) async fn start(kind: Kind, gateway: &str) -> Self {
         let issuer = TestIssuer::start().await;
         let keyward = setup(&issuer, gateway).start_ready().await;
@@ -91,7 +92,7 @@ impl World {
 }
 
 fn setup(issuer: &TestIssuer, gateway: &str) -> Setup {
-    Setup::for_issuer(issuer).config(&format!("{POLICIES}[gateway]\n{gateway}\n"))
+    Setup::for_issuer(issuer).config(&format!("{CONFIGURATION}\n{gateway}\n"))
 }
 
 /// What an application could take for its caller's identity: as CGI, WSGI and PHP name headers, every sign that is

@@ -68,9 +68,10 @@ impl Client {
     }
 
     pub(crate) async fn try_send(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
-        let answer = request.send().await?;
+        // Boxed: these futures are large, and so would be those of whoever waits for them.
+        let answer = Box::pin(request.send()).await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Ok(Answer { status, headers, body: answer.text().await? })
+        Ok(Answer { status, headers, body: Box::pin(answer.text()).await? })
     }
 
     pub(crate) async fn send(request: RequestBuilder) -> Answer {

@@ -3,15 +3,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use keyward_core::jwks::{Action, Cache, CacheConfig, Event, Input, Jitter, OperatorState, Snapshot, Stored};
+use keyward_core::jwks::{Action, Cache, CacheConfig, Event, Input, Jitter, OperatorState, Snapshot};
 use keyward_core::policy::Policy;
+use keyward_core::verifier::Verifier;
 
 use super::{Authenticator, Inner, Issuer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{IssuerConfig, KeySource};
 use crate::driver::{self, Persister};
-use crate::observer::{Observer, Silent};
-use crate::source::{DiscoverySource, FileSource, HttpSource, Source, UrlError};
+use crate::observer::{Observer, Shielded, Silent};
+use crate::source::{DiscoverySource, FetchOptions, FileSource, HttpSource, Source, UrlError};
 use crate::store::KeyStore;
 use crate::token_cache::{TokenCache, TokenCacheConfig};
 
@@ -131,12 +132,13 @@ impl AuthenticatorBuilder {
     /// Tells this observer what happens. Default: nobody.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
+        self.observer = Arc::new(Shielded(observer));
         self
     }
 
     /// Takes over the keys that `predecessor` has for issuers of the same name and source, and what the operator has
-    /// decided about issuers of the same name: for a change of configuration without a gap.
+    /// decided about issuers of the same name: for a change of configuration without a gap. Both engines must have the
+    /// same clock. What is decided at the predecessor after the successor was built is not taken over.
     #[must_use]
     pub fn inherit(mut self, predecessor: &Authenticator) -> Self {
         self.predecessor = Some(predecessor.clone());
@@ -178,10 +180,10 @@ impl AuthenticatorBuilder {
         }
         for (index, first) in self.issuers.iter().enumerate() {
             for second in &self.issuers[index + 1..] {
-                if let Some(iss) = second.verifier.issuers().iter().find(|iss| first.verifier.accepts_issuer(iss)) {
+                if let Some(iss) = shared_iss(&first.verifier, &second.verifier) {
                     let name = |issuer: &IssuerConfig| issuer.verifier.name().to_string();
                     let (first, second) = (name(first), name(second));
-                    return Err(BuildError::SharedIss { first, second, iss: iss.to_string() });
+                    return Err(BuildError::SharedIss { first, second, iss });
                 }
             }
         }
@@ -197,33 +199,18 @@ impl AuthenticatorBuilder {
 
     fn start(&self, config: IssuerConfig, tasks: &mut Vec<tokio::task::JoinHandle<()>>) -> Result<Issuer, BuildError> {
         let name = Arc::clone(config.verifier.name());
-        let unusable = |error| BuildError::Source { issuer: name.to_string(), error };
         let identity = config.keys.identity();
-        let source = match config.keys {
-            KeySource::Url(url) => Source::Http(HttpSource::new(&url, &config.fetch).map_err(unusable)?),
-            KeySource::Discovery(issuer) => {
-                let source = DiscoverySource::new(&issuer, config.fetch).map_err(unusable)?;
-                Source::Discovery(Box::new(source))
-            }
-            KeySource::File(path) => Source::File(FileSource::new(path)),
-            KeySource::Static(set) if set.keys().is_empty() => {
-                let why = set.unusable().first().map_or_else(|| "there are none".to_owned(), |key| key.why.clone());
-                return Err(BuildError::NoUsableKey { issuer: name.to_string(), why });
-            }
-            KeySource::Static(set) => return Ok(Issuer::without_driver(config.verifier, Snapshot::fixed(set))),
-            KeySource::None if config.verifier.has_secret() => {
-                return Ok(Issuer::without_driver(config.verifier, Snapshot::empty()));
-            }
-            KeySource::None => return Err(BuildError::Nothing(name.to_string())),
-        };
-        let identity = identity.unwrap_or_default();
+        let (source, mut cache) = prepare(config.keys, &config.verifier, &config.cache, config.fetch)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
-        let mut cache = Cache::new(config.cache.clone(), Jitter::seeded(random_seed()));
-        self.restore(&mut cache, &name, &identity, &snapshot);
-        let persister = self
-            .store
-            .clone()
-            .map(|store| Persister::start(store, Arc::clone(&name), identity.clone(), Arc::clone(&self.observer)));
+        let inherited = self.restore(&mut cache, &name, identity.as_deref(), &snapshot);
+        let persister = self.store.clone().map(|store| {
+            let source = identity.clone().unwrap_or_default();
+            Persister::start(store, Arc::clone(&name), source, Arc::clone(&self.observer))
+        });
+        if let (true, Some(persister)) = (inherited, &persister) {
+            // The predecessor may have failed to, or had no place for it.
+            persister.keep_operator(cache.operator().clone());
+        }
         let operator = Arc::new(ArcSwap::from_pointee(cache.operator().clone()));
         let (driver, task) = driver::start(driver::Setup {
             issuer: name,
@@ -236,50 +223,78 @@ impl AuthenticatorBuilder {
             observer: Arc::clone(&self.observer),
         });
         tasks.push(task);
-        Ok(Issuer {
-            verifier: config.verifier,
-            snapshot,
-            operator,
-            driver: Some(driver),
-            cache: config.cache,
-            source: Some(identity),
-        })
+        Ok(Issuer { verifier: config.verifier, snapshot, operator, driver, cache: config.cache, source: identity })
     }
 
-    /// Gives the cache what was kept, before anybody can ask for it.
-    fn restore(&self, cache: &mut Cache, name: &Arc<str>, source: &str, snapshot: &ArcSwap<Snapshot>) {
+    /// Gives the cache what was kept, before anybody can ask for it; whether the operator's decisions are inherited.
+    /// What the predecessor has is newer than what is on disk, which may be slow or broken, and its age is certain.
+    fn restore(&self, cache: &mut Cache, name: &Arc<str>, source: Option<&str>, snapshot: &ArcSwap<Snapshot>) -> bool {
         let now = self.clock.now();
-        if let Some(state) = self.decided(name) {
-            cache.handle(Input::RestoredOperator(state), now);
-        }
-        if let Some(stored) = self.kept(name, source) {
-            cache.handle(Input::Restored(stored), now);
+        let predecessor = self.predecessor.as_ref().map(|predecessor| &predecessor.inner);
+        let decided = predecessor.and_then(|predecessor| predecessor.decided(name));
+        let inherited = decided.is_some();
+        let decided = decided.or_else(|| self.decided_before(name)).unwrap_or_default();
+        cache.handle(Input::RestoredOperator(decided), now);
+        if let Some(source) = source {
+            match predecessor.and_then(|predecessor| predecessor.held(name, source)) {
+                Some(held) => cache.handle(Input::Inherited(held), now),
+                None => self.restore_kept(cache, name, source),
+            }
         }
         publish(cache, snapshot, |event| self.observer.key_set(name, event));
+        inherited
     }
 
-    /// What the operator has decided: the predecessor knows better than the disk, which may be slow or broken.
-    fn decided(&self, name: &Arc<str>) -> Option<OperatorState> {
-        let inherited = self.predecessor.as_ref().and_then(|predecessor| predecessor.inner.decided(name));
-        inherited.or_else(|| {
-            self.store.as_ref()?.load_operator(name).unwrap_or_else(|error| {
-                self.observer.store_failed(name, &error);
-                None
-            })
+    fn decided_before(&self, name: &Arc<str>) -> Option<OperatorState> {
+        self.store.as_ref()?.load_operator(name).unwrap_or_else(|error| {
+            self.observer.decisions_lost(name, &error);
+            None
         })
     }
 
-    /// The newest of what is on disk and what the predecessor has.
-    fn kept(&self, name: &Arc<str>, source: &str) -> Option<Stored> {
-        let on_disk = self.store.as_ref().and_then(|store| {
-            store.load_keys(name, source).unwrap_or_else(|error| {
-                self.observer.store_failed(name, &error);
-                None
-            })
-        });
-        let inherited = self.predecessor.as_ref().and_then(|predecessor| predecessor.inner.held(name, source));
-        [on_disk, inherited].into_iter().flatten().max_by_key(|stored| stored.succeeded_at)
+    fn restore_kept(&self, cache: &mut Cache, name: &Arc<str>, source: &str) {
+        let Some(store) = &self.store else { return };
+        match store.load_keys(name, source) {
+            Ok(Some(stored)) => cache.handle(Input::Restored(stored), self.clock.now()),
+            Ok(None) => {}
+            Err(error) => self.observer.store_failed(name, &error),
+        }
     }
+}
+
+/// Where the keys come from, and the cache that they go to.
+fn prepare(
+    keys: KeySource,
+    verifier: &Verifier,
+    cache: &CacheConfig,
+    fetch: FetchOptions,
+) -> Result<(Option<Source>, Cache), BuildError> {
+    let name = verifier.name().to_string();
+    let unusable = |error| BuildError::Source { issuer: name.clone(), error };
+    let source = match keys {
+        KeySource::Url(url) => Source::Http(HttpSource::new(&url, &fetch).map_err(unusable)?),
+        KeySource::Discovery(issuer) => {
+            Source::Discovery(Box::new(DiscoverySource::new(&issuer, fetch).map_err(unusable)?))
+        }
+        KeySource::File(path) => Source::File(FileSource::new(path)),
+        KeySource::Static(set) if set.keys().is_empty() => {
+            let why = set.unusable().first().map_or_else(|| "there are none".to_owned(), |key| key.why.clone());
+            return Err(BuildError::NoUsableKey { issuer: name, why });
+        }
+        KeySource::Static(set) => return Ok((None, Cache::fixed(Arc::new(set)))),
+        KeySource::None if verifier.has_secret() => return Ok((None, Cache::fixed(Arc::default()))),
+        KeySource::None => return Err(BuildError::Nothing(name)),
+    };
+    Ok((Some(source), Cache::new(cache.clone(), Jitter::seeded(random_seed()))))
+}
+
+/// An `iss` that both accept.
+fn shared_iss(one: &Verifier, other: &Verifier) -> Option<String> {
+    let both = [(one, other), (other, one)];
+    both.iter().find_map(|(one, other)| {
+        let iss = one.issuers().iter().find(|iss| other.accepts_issuer(iss))?;
+        Some(iss.to_string())
+    })
 }
 
 fn publish(cache: &mut Cache, snapshot: &ArcSwap<Snapshot>, tell: impl Fn(&Event)) {
@@ -295,22 +310,13 @@ fn publish(cache: &mut Cache, snapshot: &ArcSwap<Snapshot>, tell: impl Fn(&Event
 
 impl Inner {
     fn decided(&self, name: &str) -> Option<OperatorState> {
-        let issuer = self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)?;
-        issuer.driver.as_ref().map(|_| issuer.operator.load().as_ref().clone())
+        Some(self.issuer(name)?.operator.load().as_ref().clone())
     }
 
-    fn held(&self, name: &str, source: &str) -> Option<Stored> {
-        let issuer = self.issuers.iter().find(|issuer| **issuer.verifier.name() == *name)?;
-        let snapshot = issuer.snapshot.load();
-        (issuer.source.as_deref() == Some(source)).then_some(())?;
-        Some(Stored { set: Arc::clone(snapshot.keys()), etag: None, succeeded_at: snapshot.succeeded_at()? })
-    }
-}
-
-impl Issuer {
-    fn without_driver(verifier: keyward_core::verifier::Verifier, snapshot: Snapshot) -> Self {
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        Self { verifier, snapshot, operator: Arc::default(), driver: None, cache: CacheConfig::default(), source: None }
+    /// The keys, if there are any that were fetched from `source`.
+    fn held(&self, name: &str, source: &str) -> Option<Arc<Snapshot>> {
+        let issuer = self.issuer(name).filter(|issuer| issuer.source.as_deref() == Some(source))?;
+        Some(issuer.snapshot.load_full()).filter(|snapshot| snapshot.succeeded_at().is_some())
     }
 }
 

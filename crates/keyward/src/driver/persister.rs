@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use keyward_core::jwks::{OperatorState, Stored};
 use tokio::sync::{mpsc, oneshot};
@@ -8,7 +9,7 @@ use crate::observer::Observer;
 use crate::store::{KeyStore, StoreError};
 
 /// Writes what is to be kept, away from the driver: a slow, full or broken disk holds nobody up. Only the latest of
-/// what waits is written.
+/// what waits is written; what could not be is tried again after a while, and once more at the end.
 #[derive(Debug)]
 pub(crate) struct Persister {
     wanted: Arc<Mutex<Wanted>>,
@@ -27,16 +28,9 @@ struct Wanted {
 impl Persister {
     pub(crate) fn start(store: KeyStore, issuer: Arc<str>, source: String, observer: Arc<dyn Observer>) -> Self {
         let wanted = Arc::<Mutex<Wanted>>::default();
-        let (wake, mut woken) = mpsc::channel(1);
+        let (wake, woken) = mpsc::channel(1);
         let writer = Writer { store, issuer, source, observer, wanted: Arc::clone(&wanted) };
-        let task = tokio::spawn(async move {
-            while woken.recv().await.is_some() {
-                writer.write().await;
-            }
-            // What could not be written before gets a last chance.
-            writer.write().await;
-        });
-        Self { wanted, wake, task }
+        Self { wanted, wake, task: tokio::spawn(writer.run(woken)) }
     }
 
     pub(crate) fn keep_keys(&self, stored: Stored) {
@@ -74,21 +68,45 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&self) {
+    async fn run(self, mut woken: mpsc::Receiver<()>) {
+        const SOON: Duration = Duration::from_secs(5);
+        const LATE: Duration = Duration::from_secs(60);
+        let mut retry: Option<Duration> = None;
+        loop {
+            let ended = match retry {
+                None => woken.recv().await.is_none(),
+                Some(pause) => matches!(tokio::time::timeout(pause, woken.recv()).await, Ok(None)),
+            };
+            let written = self.write().await;
+            if ended {
+                return;
+            }
+            retry = (!written).then(|| retry.map_or(SOON, |pause| (pause * 2).min(LATE)));
+        }
+    }
+
+    /// Whether all of what was wanted could be written.
+    async fn write(&self) -> bool {
         let Wanted { keys, operator, tell } = std::mem::take(&mut *self.wanted());
+        let mut written = true;
         if let Some(state) = operator {
             let refused = state.clone();
             if !self.attempt(move |store, issuer, _| store.save_operator(issuer, &state)).await {
-                // A decision is made once, so it is tried again with what is written next; keys come again by themselves.
+                written = false;
                 self.wanted().operator.get_or_insert(refused);
             }
         }
         if let Some(stored) = keys {
-            self.attempt(move |store, issuer, source| store.save_keys(issuer, source, &stored)).await;
+            let refused = stored.clone();
+            if !self.attempt(move |store, issuer, source| store.save_keys(issuer, source, &stored)).await {
+                written = false;
+                self.wanted().keys.get_or_insert(refused);
+            }
         }
         for done in tell {
             let _ = done.send(());
         }
+        written
     }
 
     /// Whether it could be written.
@@ -110,5 +128,32 @@ impl Writer {
 
     fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_written_is_written_once_it_can_be_without_anybody_asking() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = parent.path().join("keys");
+        std::fs::write(&place, "a file where the directory should be").unwrap();
+        let store = KeyStore::new(place.clone());
+        let persister =
+            Persister::start(store.clone(), Arc::from("a"), String::new(), Arc::new(crate::observer::Silent));
+        let state = OperatorState { denied: [("k".to_owned(), None)].into(), extension: None };
+        persister.keep_operator(state.clone());
+        let (done, written) = oneshot::channel();
+        persister.tell_when_written(done);
+        written.await.unwrap();
+        std::fs::remove_file(&place).unwrap();
+        let since = tokio::time::Instant::now();
+        while store.load_operator("a").unwrap().as_ref() != Some(&state) {
+            assert!(since.elapsed() < Duration::from_secs(60), "never");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        persister.finish().await;
     }
 }

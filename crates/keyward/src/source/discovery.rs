@@ -44,9 +44,9 @@ impl DiscoverySource {
         let before = self.found();
         // Metadata that hangs leaves time for the place that is known.
         let patience = if before.is_some() { timeout / 2 } else { timeout };
-        let discovered = tokio::time::timeout(patience, self.discover()).await.unwrap_or_else(|_| {
-            Err(metadata(self.client.gave_up(patience)))
-        });
+        let discovered = tokio::time::timeout(patience, self.discover())
+            .await
+            .unwrap_or_else(|_| Err(metadata(self.client.gave_up(patience))));
         let (url, client) = match discovered {
             Ok(found) => {
                 *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyward::jwks::FailureKind;
+use keyward::jwks::{Event, FailureKind, RefreshOutcome};
 use keyward::{FetchOptions, IssuerConfig, KeySetError, KeySource};
 use keyward_issuer::{Issuer, Rotate};
 
@@ -100,12 +100,26 @@ async fn keys_are_found_where_they_were_while_the_metadata_is_down_or_hangs() {
     let (server, metadata) = metadata_server().await;
     *metadata.lock().unwrap() = document(&server.url("/tenant"), &keys.jwks_url());
     let engine = Engine::loaded(discovering(&server, &keys)).await;
-    for down in [None, Some("hang".to_owned()), document("another", "http://127.0.0.1:9/")] {
+    let asked = server.url("/tenant");
+    let moved_to_nowhere = document(&asked, "http://login.example/");
+    for (down, told) in [
+        (None, "status 500"),
+        (Some("hang".to_owned()), "no complete answer within"),
+        (document("another", "http://127.0.0.1:9/"), "another issuer"),
+        (moved_to_nowhere, "unusable jwks_uri"),
+    ] {
         *metadata.lock().unwrap() = down.clone();
         let kid = keys.rotate(Rotate::default());
         assert_eq!(engine.auth.refresh("a").await, Some(true), "{down:?}");
         assert!(engine.auth.status()[0].snapshot.keys().has_kid(&kid), "{down:?}");
+        let failures = engine.seen.discovery_failures();
+        assert!(failures.last().is_some_and(|failure| failure.contains(told)), "not silently: {failures:?}");
     }
+    let before = engine.seen.discovery_failures().len();
+    *metadata.lock().unwrap() = document(&asked, &keys.jwks_url());
+    engine.clock.advance(Duration::from_secs(10));
+    assert_eq!(engine.auth.refresh("a").await, Some(true));
+    assert_eq!(engine.seen.discovery_failures().len(), before, "all is well again");
 }
 
 #[tokio::test]
@@ -115,4 +129,34 @@ async fn the_real_metadata_route_leads_to_the_keys() {
     config.keys = KeySource::Discovery(keys.issuer());
     let engine = Engine::loaded(config).await;
     assert!(engine.auth.verify(&token(&keys)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_etag_means_something_only_where_it_came_from() {
+    let place = async |kid: &'static str| {
+        Server::start(move |head| {
+            if head.to_ascii_lowercase().contains("if-none-match: \"1\"") {
+                return Reply::with(304, &[("etag", "\"1\"")], "");
+            }
+            let set = format!(
+                r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"{kid}"}}]}}"#
+            );
+            Reply::with(200, &[("etag", "\"1\"")], &set)
+        })
+        .await
+    };
+    let (old, new) = (place("old").await, place("new").await);
+    let (server, metadata) = metadata_server().await;
+    let asked = server.url("/tenant");
+    *metadata.lock().unwrap() = document(&asked, &old.url("/jwks"));
+    let engine = Engine::loaded(from("a", "iss", KeySource::Discovery(asked.clone()))).await;
+    let not_modified = || {
+        let told = |event: &Event| matches!(event, Event::Refreshed { outcome: RefreshOutcome::NotModified, .. });
+        engine.seen.count(told)
+    };
+    assert_eq!((engine.auth.refresh("a").await, not_modified()), (Some(true), 1), "it is used there");
+    *metadata.lock().unwrap() = document(&asked, &new.url("/jwks"));
+    assert_eq!((engine.auth.refresh("a").await, not_modified()), (Some(true), 1));
+    assert_eq!(engine.auth.status()[0].snapshot.keys().kids(), ["new"]);
+    assert_eq!((engine.auth.refresh("a").await, not_modified()), (Some(true), 2));
 }

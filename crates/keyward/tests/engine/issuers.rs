@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use keyward::{Fault, Reason};
+use keyward::{Authenticator, BuildError, Decision, Fault, IssuerConfig, KeySource, Reason, Verifier};
 use keyward_issuer::{Fault as Misbehaviour, Mint, Rotate};
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ async fn two_issuers_may_use_the_same_kid() {
     assert_eq!(engine.at_once(&mixed).unwrap_err().reason(), Reason::InvalidSignature);
     assert_eq!(engine.at_once(&of_b).unwrap().issuer(), "b", "cached, and still its own");
     // A denial is about one issuer's key.
-    assert!(engine.auth.decide("a", keyward::jwks::Input::DenyKey(a.signing_kid(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: a.signing_kid(), until: None }).await);
     assert_eq!(engine.at_once(&token(&a)).unwrap_err().reason(), Reason::Revoked);
     assert!(engine.at_once(&of_b).is_ok());
 }
@@ -84,4 +84,34 @@ async fn the_outage_of_one_issuer_is_not_the_others() {
     a.set_fault(None);
     eventually("a is back", || engine.auth.status()[0].ready).await;
     assert!(engine.auth.verify(&day(&a)).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_issuers_that_accept_the_same_iss_are_refused_in_either_order() {
+    let config = |name: &str, iss: &str, ignore: bool| {
+        let verifier = Verifier::builder(name).issuer(iss).audience("x").ignore_trailing_slash(ignore).build().unwrap();
+        IssuerConfig::new(verifier, KeySource::Url("http://127.0.0.1:9/".to_owned()))
+    };
+    for lenient_first in [true, false] {
+        let builder = Authenticator::builder().issuer(config("a", "https://i.example", lenient_first)).issuer(config(
+            "b",
+            "https://i.example/",
+            !lenient_first,
+        ));
+        assert!(matches!(builder.build(), Err(BuildError::SharedIss { .. })), "{lenient_first}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_be_as_long_as_its_own_issuer_allows() {
+    let (a, b) = (issuer().await, issuer().await);
+    let mut short = config("a", &a);
+    let builder = Verifier::builder("a").issuer(a.issuer()).audience("authenticated");
+    short.verifier = builder.max_token_bytes(1500).build().unwrap();
+    let engine = Engine::build(|builder| builder.issuer(short).issuer(config("b", &b)));
+    engine.ready().await;
+    let long = |issuer: &keyward_issuer::Issuer| issuer.mint(Mint::new().claim("padding", "p".repeat(1500)));
+    assert!(engine.at_once(&token(&a)).is_ok());
+    assert_eq!(engine.at_once(&long(&a)).unwrap_err().reason(), Reason::TokenTooLarge);
+    assert!(engine.at_once(&long(&b)).is_ok());
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod configured;
+mod defects;
 mod discovery;
 mod faults;
 mod files;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward::jwks::{Event, Input, StaleExtension, Trigger};
-use keyward::{Reason, TokenCacheConfig};
+use keyward::jwks::{Event, StaleExtension, Trigger};
+use keyward::{Decision, Reason, TokenCacheConfig};
 use keyward_issuer::{Fault as Misbehaviour, FaultMode, Mint, Rotate};
 
 use crate::setup::{Engine, config, eventually, issuer, token};
@@ -86,11 +86,11 @@ async fn an_extended_deadline_serves_longer_and_can_be_taken_back() {
     assert_eq!(engine.auth.verify(&day).await.unwrap_err().reason(), Reason::KeysUnavailable);
     let until = engine.clock.unix() + Duration::from_secs(7200);
     let extension = StaleExtension { by: Duration::from_secs(7200), until };
-    assert!(engine.auth.decide("a", Input::ExtendStale(Some(extension))).await);
+    assert!(engine.auth.decide("a", Decision::ExtendStale(Some(extension))).await);
     assert!(engine.at_once(&day).is_ok());
-    assert!(engine.auth.decide("a", Input::ExtendStale(None)).await);
+    assert!(engine.auth.decide("a", Decision::ExtendStale(None)).await);
     assert_eq!(engine.auth.verify(&day).await.unwrap_err().reason(), Reason::KeysUnavailable);
-    assert!(engine.auth.decide("a", Input::ExtendStale(Some(extension))).await);
+    assert!(engine.auth.decide("a", Decision::ExtendStale(Some(extension))).await);
     engine.clock.advance(Duration::from_secs(7201));
     assert_eq!(engine.auth.verify(&day).await.unwrap_err().reason(), Reason::KeysUnavailable);
 }
@@ -157,7 +157,10 @@ async fn after_a_shutdown_clones_verify_with_the_keys_there_are_and_promise_noth
     engine.auth.clone().shutdown().await;
     assert!(engine.at_once(&token(&issuer)).is_ok());
     assert_eq!(engine.auth.refresh("a").await, Some(false));
-    assert!(!engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await, "it does not hold");
+    assert!(
+        !engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await,
+        "it does not hold"
+    );
     assert!(engine.at_once(&token(&issuer)).is_ok());
     let refused = engine.auth.verify(&issuer.mint(Mint::new().header("kid", "x"))).await.unwrap_err();
     assert_eq!((refused.reason(), refused.fault().status()), (Reason::UnknownKid, 503), "nobody can tell any more");

@@ -3,8 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use keyward::jwks::Input;
-use keyward::{Attempt, Authenticator, PolicyId};
+use keyward::{Attempt, Authenticator, Decision, PolicyId};
 use keyward_issuer::Rotate;
 use tokio::time::Instant;
 
@@ -69,11 +68,11 @@ async fn no_thread_accepts_a_remembered_token_after_its_key_was_denied() {
     let (watch, threads) = watched(&engine.auth, &tokens);
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {
-        assert!(engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await);
+        assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await);
         watch.forbidden();
         tokio::time::sleep(Duration::from_millis(3)).await;
         watch.allowed_again();
-        assert!(engine.auth.decide("a", Input::AllowKey(issuer.signing_kid())).await);
+        assert!(engine.auth.decide("a", Decision::Allow { kid: issuer.signing_kid() }).await);
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     finish(&watch, threads);

@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keyward::jwks::{Event, Input};
-use keyward::{Fault, IssuerConfig, Reason};
+use keyward::clock::Clock;
+use keyward::jwks::Event;
+use keyward::{Decision, Fault, IssuerConfig, Reason};
 use keyward_issuer::{Fault as Misbehaviour, Issuer, Mint, Rotate};
 
 use crate::setup::{Engine, TestClock, config, eventually, issuer, token};
@@ -118,7 +119,7 @@ async fn a_place_that_cannot_be_written_stops_nothing() {
         engine.ready().await;
         assert!(engine.auth.verify(&token(&issuer)).await.is_ok());
         eventually("it is reported", || !engine.seen.store_failures().is_empty()).await;
-        assert!(engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await);
+        assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await);
         assert_eq!(
             engine.reason(&token(&issuer)).await,
             Some(Reason::Revoked),
@@ -136,7 +137,7 @@ async fn a_decision_that_could_not_be_written_is_written_once_it_can_be() {
     std::fs::write(&place, "a file where the directory should be").unwrap();
     let engine = keeping(config("a", &issuer), &place);
     engine.ready().await;
-    assert!(engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await);
     std::fs::remove_file(&place).unwrap();
     engine.auth.shutdown().await;
     let again = keeping(config("a", &issuer), &place);
@@ -151,7 +152,7 @@ async fn what_the_operator_decided_is_on_disk_when_the_call_returns() {
     let engine = keeping(config("a", &issuer), directory.path());
     engine.ready().await;
     let denied = issuer.signing_kid();
-    assert!(engine.auth.decide("a", Input::DenyKey(denied.clone(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: denied.clone(), until: None }).await);
     let path = kept(directory.path(), "operator").expect("already written");
     assert!(std::fs::read_to_string(path).unwrap().contains(&denied));
     // As after SIGKILL: nobody is told to finish anything.
@@ -163,7 +164,7 @@ async fn what_the_operator_decided_is_on_disk_when_the_call_returns() {
     again.ready().await;
     assert_eq!(again.reason(&tokens[0]).await, Some(Reason::Revoked));
     assert_eq!(again.reason(&tokens[1]).await, None);
-    assert!(again.auth.decide("a", Input::AllowKey(denied)).await);
+    assert!(again.auth.decide("a", Decision::Allow { kid: denied }).await);
     let third = keeping(config("a", &issuer), directory.path());
     third.ready().await;
     assert_eq!(third.reason(&tokens[0]).await, None);
@@ -177,7 +178,7 @@ async fn a_successor_takes_over_keys_and_decisions_without_a_gap() {
     let old = token(&issuer);
     issuer.rotate(Rotate::default());
     assert_eq!(engine.auth.refresh("a").await, Some(true));
-    assert!(engine.auth.decide("a", Input::DenyKey(denied, None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: denied, until: None }).await);
     issuer.set_fault(Some(Misbehaviour::status(503)));
     let successor = Engine::build(|builder| builder.issuer(config("a", &issuer)).inherit(&engine.auth));
     drop(engine);
@@ -187,4 +188,59 @@ async fn a_successor_takes_over_keys_and_decisions_without_a_gap() {
     elsewhere.keys = keyward::KeySource::Url(format!("{}?other", issuer.jwks_url()));
     let stranger = Engine::build(|builder| builder.issuer(elsewhere).inherit(&successor.auth));
     assert!(!stranger.auth.status()[0].ready, "keys of another place are not taken over");
+}
+
+#[tokio::test]
+async fn a_successor_keeps_the_deadline_when_the_calendar_was_set_meanwhile() {
+    let issuer = issuer().await;
+    for step in [-3600, 7200] {
+        issuer.set_fault(None);
+        let directory = tempfile::tempdir().unwrap();
+        let engine = keeping(config("a", &issuer), directory.path());
+        engine.ready().await;
+        eventually("the keys are kept", || kept(directory.path(), "keys").is_some()).await;
+        issuer.set_fault(Some(Misbehaviour::status(503)));
+        engine.clock.advance(Duration::from_secs(1000));
+        engine.clock.set_calendar(step);
+        let successor = Engine::build_at(engine.clock.clone(), |builder| {
+            builder.issuer(config("a", &issuer)).keep_keys_in(directory.path()).inherit(&engine.auth)
+        });
+        let ready = || successor.auth.status()[0].ready;
+        assert!(ready(), "{step}");
+        let left = successor.auth.status()[0].snapshot.fails_closed_in(successor.clock.now().instant).unwrap();
+        assert!((2580..=2600).contains(&left.as_secs()), "{step}: {left:?}");
+        successor.clock.advance(Duration::from_secs(2570));
+        assert!(ready(), "{step}");
+        successor.clock.advance(Duration::from_secs(31));
+        assert!(!ready(), "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_successor_writes_what_it_inherits() {
+    let issuer = issuer().await;
+    let engine = Engine::loaded(config("a", &issuer)).await;
+    assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await);
+    let directory = tempfile::tempdir().unwrap();
+    let successor = Engine::build(|builder| {
+        builder.issuer(config("a", &issuer)).keep_keys_in(directory.path()).inherit(&engine.auth)
+    });
+    successor.auth.shutdown().await;
+    let third = keeping(config("a", &issuer), directory.path());
+    third.ready().await;
+    assert_eq!(third.reason(&token(&issuer)).await, Some(Reason::Revoked));
+}
+
+#[tokio::test]
+async fn decisions_that_are_damaged_are_reported_as_such_and_stop_nothing() {
+    let issuer = issuer().await;
+    let directory = tempfile::tempdir().unwrap();
+    let engine = keeping(config("a", &issuer), directory.path());
+    engine.ready().await;
+    assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: None }).await);
+    engine.auth.shutdown().await;
+    std::fs::write(kept(directory.path(), "operator").unwrap(), "{").unwrap();
+    let again = keeping(config("a", &issuer), directory.path());
+    assert_eq!((again.seen.decisions_lost(), again.seen.store_failures()), (vec!["a".to_owned()], vec![]));
+    assert!(again.at_once(&token(&issuer)).is_ok());
 }

@@ -9,8 +9,8 @@ use keyward::jwks::{CacheConfig, Event, FailureKind, Suppressed};
 use keyward::store::StoreError;
 use keyward::time::{Now, UnixTime};
 use keyward::{
-    Attempt, Authenticator, AuthenticatorBuilder, IssuerConfig, KeySource, Observer, PolicyId, Reason, Rejection,
-    VerifiedToken, Verifier,
+    Attempt, Authenticator, AuthenticatorBuilder, FetchError, IssuerConfig, KeySource, Observer, PolicyId, Reason,
+    Rejection, VerifiedToken, Verifier,
 };
 use keyward_issuer::{Issuer, Mint};
 
@@ -50,6 +50,9 @@ impl Clock for TestClock {
 pub(crate) struct Recorder {
     events: Mutex<Vec<(String, Event)>>,
     store: Mutex<Vec<String>>,
+    lost: Mutex<Vec<String>>,
+    discovery: Mutex<Vec<String>>,
+    restarts: AtomicU64,
     pub(crate) hits: AtomicU64,
     pub(crate) misses: AtomicU64,
 }
@@ -61,6 +64,18 @@ impl Observer for Recorder {
 
     fn store_failed(&self, _: &str, error: &StoreError) {
         self.store.lock().unwrap().push(error.to_string());
+    }
+
+    fn decisions_lost(&self, issuer: &str, _: &StoreError) {
+        self.lost.lock().unwrap().push(issuer.to_owned());
+    }
+
+    fn discovery_failed(&self, _: &str, error: &FetchError) {
+        self.discovery.lock().unwrap().push(error.message.clone());
+    }
+
+    fn driver_restarted(&self, _: &str) {
+        self.restarts.fetch_add(1, Ordering::SeqCst);
     }
 
     fn token_cache(&self, hit: bool) {
@@ -97,6 +112,19 @@ impl Recorder {
             _ => None,
         };
         events.iter().filter_map(failure).collect()
+    }
+
+    /// The issuers whose kept decisions could not be read.
+    pub(crate) fn decisions_lost(&self) -> Vec<String> {
+        self.lost.lock().unwrap().clone()
+    }
+
+    pub(crate) fn discovery_failures(&self) -> Vec<String> {
+        self.discovery.lock().unwrap().clone()
+    }
+
+    pub(crate) fn driver_restarts(&self) -> u64 {
+        self.restarts.load(Ordering::SeqCst)
     }
 
     pub(crate) fn store_failures(&self) -> Vec<String> {

@@ -114,6 +114,22 @@ async fn a_server_that_does_not_speak_tls_is_a_failure_of_trust() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_the_other_end_breaks_off_is_a_failure_of_trust() {
+    let ours = Authority::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let closing = tokio::spawn(async move {
+        use tokio::io::AsyncReadExt;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // All of it: a connection that is closed with something unread is reset.
+        let _ = stream.read(&mut [0; 65_536]).await;
+    });
+    let (kind, error) = fetch(port, Some(ours.file())).await.unwrap_err();
+    assert_eq!(kind, FailureKind::Tls, "{error}");
+    closing.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_redirect_to_http_is_not_followed() {
     let ours = Authority::new();
     let plain = Server::start(|_| Reply::json(SET)).await;

@@ -148,13 +148,18 @@ async fn a_token_that_could_not_be_accepted_anyway_costs_no_fetch() {
     ];
     let count = hopeless.len();
     for (n, mint) in hopeless.into_iter().enumerate() {
-        let refused = engine.auth.verify(&issuer.mint(mint.header("kid", format!("x{n}")))).await.unwrap_err();
+        let refused = engine.at_once(&issuer.mint(mint.header("kid", format!("x{n}")))).unwrap_err();
         assert_eq!(refused.fault().status(), 401);
     }
-    let long = engine.auth.verify(&with_kid(&issuer, &"k".repeat(5000))).await.unwrap_err();
+    let long = engine.at_once(&with_kid(&issuer, &"k".repeat(5000))).unwrap_err();
     assert_eq!(long.reason(), Reason::UnknownKid);
     assert_eq!(issuer.jwks_requests(), before);
-    assert!(engine.seen.suppressed(Suppressed::Screened) >= count);
+    // All but the one of another type, which is judged before the key, and the long kid.
+    assert_eq!(engine.seen.suppressed(Suppressed::Screened), count);
+    issuer.set_fault(Some(Misbehaviour::status(500)));
+    assert_eq!(engine.auth.refresh("a").await, Some(false));
+    let expired = issuer.mint(Mint::new().expires_in(-60).header("kid", "y"));
+    assert_eq!(engine.at_once(&expired).unwrap_err().fault().status(), 503, "nobody can tell what the key would be");
 }
 
 #[tokio::test]
@@ -238,4 +243,15 @@ async fn a_flood_of_invented_kids_costs_a_handful_of_fetches_and_nobody_else_any
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn a_pending_key_is_waited_for_in_its_own_engine_whatever_becomes_of_the_handle() {
+    let issuer = issuer().await;
+    let engine = Engine::loaded(config("a", &issuer)).await;
+    issuer.rotate(Rotate::default());
+    let new = token(&issuer);
+    let Attempt::Pending(pending) = engine.auth.try_verify(PolicyId::DEFAULT, &new) else { panic!("known?") };
+    drop(engine);
+    assert!(pending.resolve(&new).await.is_ok());
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use keyward::jwks::Input;
-use keyward::{IssuerConfig, KeySource, Reason, Verifier};
+use keyward::{Decision, IssuerConfig, KeySource, Reason, Verifier};
 use keyward_issuer::{Fault as Misbehaviour, Mint, Rotate};
 
 use crate::setup::{Engine, cache, config, eventually, issuer, token};
@@ -43,16 +42,16 @@ async fn a_denied_key_stops_at_once_and_an_allowed_one_works_again() {
     let engine = Engine::loaded(config("a", &issuer)).await;
     let (kid, cached) = (issuer.signing_kid(), token(&issuer));
     assert!(engine.at_once(&cached).is_ok());
-    assert!(engine.auth.decide("a", Input::DenyKey(kid.clone(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: kid.clone(), until: None }).await);
     for token in [&cached, &token(&issuer)] {
         let refused = engine.at_once(token).unwrap_err();
         assert_eq!((refused.reason(), refused.fault().status()), (Reason::Revoked, 401));
     }
     assert_eq!(engine.auth.refresh("a").await, Some(true));
     assert_eq!(engine.at_once(&cached).unwrap_err().reason(), Reason::Revoked, "a refresh does not undo it");
-    assert!(engine.auth.decide("a", Input::AllowKey(kid)).await);
+    assert!(engine.auth.decide("a", Decision::Allow { kid }).await);
     assert!(engine.at_once(&cached).is_ok());
-    assert!(!engine.auth.decide("b", Input::AllowKey("k".to_owned())).await, "there is no such issuer");
+    assert!(!engine.auth.decide("b", Decision::Allow { kid: "k".to_owned() }).await, "there is no such issuer");
 }
 
 #[tokio::test]
@@ -61,7 +60,7 @@ async fn a_denial_ends_when_it_was_told_to() {
     let engine = Engine::loaded(config("a", &issuer)).await;
     let token = token(&issuer);
     let until = engine.clock.unix() + Duration::from_secs(60);
-    assert!(engine.auth.decide("a", Input::DenyKey(issuer.signing_kid(), Some(until))).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: issuer.signing_kid(), until: Some(until) }).await);
     assert_eq!(engine.at_once(&token).unwrap_err().reason(), Reason::Revoked);
     engine.clock.advance(Duration::from_secs(61));
     eventually("it ends", || engine.at_once(&token).is_ok()).await;
@@ -85,13 +84,13 @@ async fn a_denied_secret_stops_at_once_whether_or_not_there_are_keys() {
     let both =
         |engine: &Engine| [engine.at_once(&cached), engine.at_once(&mint())].map(|one| one.err().map(|r| r.reason()));
     assert_eq!(both(&engine), [None, None]);
-    assert!(engine.auth.decide("a", Input::DenyKey("legacy".to_owned(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: "legacy".to_owned(), until: None }).await);
     assert_eq!(both(&engine), [Some(Reason::Revoked); 2]);
     // In an outage past the stale deadline the secret still works, and so does its denial.
     issuer.set_fault(Some(Misbehaviour::status(500)));
-    assert!(engine.auth.decide("a", Input::AllowKey("legacy".to_owned())).await);
+    assert!(engine.auth.decide("a", Decision::Allow { kid: "legacy".to_owned() }).await);
     engine.clock.advance(Duration::from_secs(1000));
     assert_eq!(both(&engine), [None, None]);
-    assert!(engine.auth.decide("a", Input::DenyKey("legacy".to_owned(), None)).await);
+    assert!(engine.auth.decide("a", Decision::Deny { kid: "legacy".to_owned(), until: None }).await);
     assert_eq!(both(&engine), [Some(Reason::Revoked); 2]);
 }

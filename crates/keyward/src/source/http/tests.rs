@@ -35,3 +35,25 @@ fn cache_control_is_read_as_it_is_written() {
     assert_eq!(age(&["s-maxage=7"]), None);
     assert_eq!(age(&[]), None);
 }
+
+/// A DNS server that never answers.
+struct Unanswered;
+
+impl reqwest::dns::Resolve for Unanswered {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_still_being_resolved_when_time_is_up_is_a_failure_of_dns() {
+    use super::super::Source;
+    let (short, long) = (Duration::from_millis(50), Duration::from_secs(20));
+    for (timeout, connect_timeout) in [(short, None), (long, Some(short))] {
+        let options = FetchOptions { connect_timeout, ..FetchOptions::default() };
+        let url = check_url("http://localhost:9/jwks", false).unwrap();
+        let client = HttpClient::with_resolver(Unanswered, &url, &options).unwrap();
+        let error = Source::Http(HttpSource { client, url }).fetch(None, timeout).await.unwrap_err();
+        assert_eq!(error.kind, FailureKind::Dns, "{error}");
+    }
+}

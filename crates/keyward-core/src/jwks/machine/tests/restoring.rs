@@ -87,7 +87,7 @@ fn keys_older_than_the_clock_are_not_made_younger() {
 fn an_empty_set_is_not_restored_and_neither_is_any_over_a_newer_one() {
     let mut simulation = outage();
     let stored = simulation.persisted.clone().unwrap();
-    simulation.input(Input::Restored(Stored { set: Arc::new(set_of(&["b"])), ..stored.clone() }));
+    simulation.input(Input::Restored(Stored { set: Arc::new(set_of(&["b"])), ..stored }));
     assert_eq!(ignored(&mut simulation), Some("a newer set is already loaded"));
     assert!(simulation.serves("a") && !simulation.serves("b"));
     simulation.persisted = Some(Stored { set: Arc::new(KeySet::default()), ..stored });
