@@ -164,12 +164,9 @@ fn keys_for_other_uses_are_unusable() {
     for more in [
         r#""use":"enc""#,
         r#""use":"""#,
-        r#""use":null"#,
         r#""use":["sig"]"#,
         r#""key_ops":["sign"]"#,
-        r#""key_ops":[]"#,
         r#""key_ops":"verify""#,
-        r#""key_ops":null"#,
         r#""key_ops":["verify",1]"#,
         r#""alg":"none""#,
         r#""alg":"HS256""#,
@@ -177,7 +174,6 @@ fn keys_for_other_uses_are_unusable() {
         r#""alg":"RS256""#,
         r#""alg":"ECDH-ES""#,
         r#""alg":"""#,
-        r#""alg":null"#,
         r#""alg":["ES256"]"#,
     ] {
         refused(more, &format!(r#"{{"kid":"bad",{ec},{more}}}"#));
