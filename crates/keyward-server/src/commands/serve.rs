@@ -245,6 +245,8 @@ impl Service {
 
 /// Reads the configuration again and refreshes every key set. A configuration that cannot work changes nothing.
 async fn reload(args: ServeArgs, engine: Engine, log: Log) {
+    let fields = Fields::new().with("action", "reload").with("by", "SIGHUP");
+    log.emit(Level::WARN, "operator_action", "the configuration is read again and every key set refreshed", fields);
     let configured = engine.clone();
     let reconfigured = tokio::task::spawn_blocking(move || {
         let config = args.read().map_err(|error| error.to_string())?;
