@@ -47,7 +47,7 @@ Sign in, submit a job, see it succeed:
 
 TOKEN=$(curl -s '{ISSUER_URL}/auth/v1/token?grant_type=password' -H 'content-type: application/json' -d '{{"email":"{user}","password":"{PASSWORD}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -s http://{api}/v1/jobs -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"kind":"echo","payload":{{"hello":"world"}}}}'
-curl -s http://{api}/v1/jobs -H "authorization: Bearer $TOKEN"
+sleep 1; curl -s http://{api}/v1/jobs -H "authorization: Bearer $TOKEN"
 
 Ctrl-C stops it.
 "#,
