@@ -15,7 +15,6 @@ use keyward_tower::{AuthLayer, CorrelationLayer};
 use serde_json::{Value, json};
 
 use crate::api::{self, Api};
-use crate::config::GatewaySettings;
 use crate::engine::{Engine, WORKER_POLICY};
 use crate::gateway::forward_auth;
 use crate::jobs::Timestamp;
@@ -36,8 +35,6 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Logs and counts requests.
     pub reporter: Arc<RequestReporter>,
-    /// How proxies ask.
-    pub gateway: GatewaySettings,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -50,7 +47,7 @@ impl App {
         let users = api::user_routes(api.clone()).layer(AuthLayer::new(self.engine.clone()));
         let workers = api::worker_routes(api).layer(AuthLayer::new(self.engine.clone()).policy(WORKER_POLICY));
         let described = Router::new().route("/openapi.json", get(openapi));
-        let proxies = forward_auth::routes(self.engine.clone(), self.gateway.clone());
+        let proxies = forward_auth::routes(self.engine.clone());
         let routes = users.merge(workers).merge(described).merge(proxies);
         self.finish(if with_ops { routes.merge(self.probes()) } else { routes })
     }
@@ -74,6 +71,7 @@ impl App {
             .method_not_allowed_fallback(api::method_not_allowed)
             .layer(middleware::from_fn(limit_headers))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.reporter), report))
+            .layer(middleware::from_fn(forward_auth::always_with_identity))
             .layer(CorrelationLayer)
     }
 }
@@ -113,11 +111,15 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     /// A store that hangs must not cost the scrape.
     const STORE_PATIENCE: Duration = Duration::from_secs(1);
     let now = timestamp(&*app.clock);
-    if let Ok(Ok(stats)) = tokio::time::timeout(STORE_PATIENCE, app.store.queue_stats(now)).await {
-        for (status, jobs) in JobStatus::ALL.iter().zip(stats.jobs) {
-            app.metrics.set_jobs(*status, jobs);
+    match tokio::time::timeout(STORE_PATIENCE, app.store.queue_stats(now)).await {
+        Ok(Ok(stats)) => {
+            for (status, jobs) in JobStatus::ALL.iter().zip(stats.jobs) {
+                app.metrics.set_jobs(*status, jobs);
+            }
+            app.metrics.set_queue_age(Some(Duration::from_millis(stats.oldest_due_millis)));
         }
-        app.metrics.set_queue_age(Duration::from_millis(stats.oldest_due_millis));
+        // What is not known must not look as if all were well.
+        _ => app.metrics.set_queue_age(None),
     }
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     match app.metrics.page(accept, |metrics| keys::set_gauges(metrics, &app.engine.current())) {

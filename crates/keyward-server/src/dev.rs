@@ -36,6 +36,21 @@ pub async fn start_issuer(data_dir: &Path) -> Result<Issuer, IssuerError> {
     .await
 }
 
+/// Whether this `iss` is the development issuer's.
+#[must_use]
+pub fn is_own_iss(iss: &str) -> bool {
+    iss.trim_end_matches('/') == format!("{ISSUER_URL}/auth/v1")
+}
+
+/// What to know when the configuration accepts another project's tokens instead.
+#[must_use]
+pub fn other_project(api: SocketAddr) -> String {
+    format!(
+        "\nKeyward is up on http://{api}, for the project that the configuration names: tokens of the development issuer on \
+         {ISSUER_URL}\nare not accepted. Unset SUPABASE_URL and the other SUPABASE_ variables to use it.\n"
+    )
+}
+
 /// What to paste next.
 #[must_use]
 pub fn welcome(api: SocketAddr) -> String {
@@ -43,7 +58,7 @@ pub fn welcome(api: SocketAddr) -> String {
     format!(
         r#"
 Keyward is up on http://{api}, with a development issuer on {ISSUER_URL} (users {USERS}, password {PASSWORD}).
-Sign in, submit a job, see it succeed:
+In another terminal, sign in, submit a job, see it succeed:
 
 TOKEN=$(curl -s '{ISSUER_URL}/auth/v1/token?grant_type=password' -H 'content-type: application/json' -d '{{"email":"{user}","password":"{PASSWORD}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -s http://{api}/v1/jobs -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"kind":"echo","payload":{{"hello":"world"}}}}'

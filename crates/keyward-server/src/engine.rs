@@ -1,6 +1,6 @@
 //! The engine as it is configured, and its replacement when the configuration is read again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use keyward::alg::Algorithm;
@@ -12,7 +12,7 @@ use keyward::{
     Authenticator, BuildError, FetchOptions, IssuerConfig, KeySource, Observer, Policy, TokenCacheConfig, Verifier,
 };
 
-use crate::config::{self, Aal, Config, IssuerSettings, PolicySettings, Subject};
+use crate::config::{self, Aal, Config, ConfigError, GatewaySettings, IssuerSettings, PolicySettings, Subject};
 
 /// The policy of the worker routes. Its name cannot be one of the configuration's.
 pub const WORKER_POLICY: &str = "keyward:worker";
@@ -25,6 +25,9 @@ const KEYS_DIRECTORY: &str = "jwks";
 #[derive(Clone)]
 pub struct Engine {
     current: Arc<ArcSwap<Authenticator>>,
+    gateway: Arc<ArcSwap<GatewaySettings>>,
+    /// One reconfiguration at a time: the last that was asked for is the one that stays.
+    reconfiguring: Arc<Mutex<()>>,
     observer: Arc<dyn Observer>,
 }
 
@@ -40,6 +43,9 @@ pub enum EngineError {
         /// What is wrong.
         error: VerifierError,
     },
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The engine cannot be started.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -53,19 +59,40 @@ impl Engine {
     /// When the configuration cannot work; that keys cannot be fetched right now is none.
     pub fn start(config: &Config, observer: Arc<dyn Observer>) -> Result<Self, EngineError> {
         let authenticator = build(config, &observer, None)?;
-        Ok(Self { current: Arc::new(ArcSwap::from_pointee(authenticator)), observer })
+        let gateway = Arc::new(ArcSwap::from_pointee(config.gateway.clone()));
+        Ok(Self {
+            current: Arc::new(ArcSwap::from_pointee(authenticator)),
+            gateway,
+            reconfiguring: Arc::default(),
+            observer,
+        })
     }
 
-    /// Starts another engine for a changed configuration and lets it take over, keys included. On an error the engine
-    /// that runs goes on.
+    /// Reads the configuration again, starts another engine for it and lets that take over, keys included. On an error
+    /// the engine that runs goes on.
     ///
     /// # Errors
     ///
-    /// As for [`Engine::start`].
-    pub fn reconfigure(&self, config: &Config) -> Result<(), EngineError> {
-        let authenticator = build(config, &self.observer, Some(&self.current.load()))?;
+    /// When the configuration cannot be read; as for [`Engine::start`] otherwise.
+    pub fn reconfigure(&self, read: impl FnOnce() -> Result<Config, ConfigError>) -> Result<(), EngineError> {
+        let _turn = self.reconfiguring.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = read()?;
+        let authenticator = build(&config, &self.observer, Some(&self.current.load()))?;
         self.current.store(Arc::new(authenticator));
+        self.gateway.store(Arc::new(config.gateway));
         Ok(())
+    }
+
+    /// How proxies are answered now.
+    #[must_use]
+    pub fn gateway(&self) -> Arc<GatewaySettings> {
+        self.gateway.load_full()
+    }
+
+    /// The name of the first issuer.
+    #[must_use]
+    pub fn first_issuer(&self) -> String {
+        self.current.load().issuer_names().next().unwrap_or_default().to_owned()
     }
 
     /// The engine that runs now.

@@ -21,6 +21,8 @@ use crate::limits::{MAX_HEADER_BYTES, MAX_HEADERS};
 const MAX_HEAD_BYTES: usize = MAX_HEADER_BYTES + 8 * 1024;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client that speaks HTTP/2 may take to answer whether it is still there.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests in flight may take once the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -47,11 +49,18 @@ pub async fn serve(listener: TcpListener, routes: Router, mut stop: watch::Recei
             request.extensions_mut().insert(Peer(peer));
             routes.clone().oneshot(request)
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher, mut stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            // A client that goes away, or speaks something else, is not an event.
-            let _ = connection.await;
+            // Which version of HTTP it is shows in the first bytes; whoever sends none is let go.
+            let speaks = tokio::select! {
+                readable = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()) => matches!(readable, Ok(Ok(()))),
+                _ = stop.wait_for(|stop| *stop) => false,
+            };
+            if speaks {
+                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+                // A client that goes away, or speaks something else, is not an event.
+                let _ = watcher.watch(connection).await;
+            }
         });
     }
     drop(listener);
@@ -75,6 +84,7 @@ fn connections() -> Builder<TokioExecutor> {
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES);
+    builder.http2().keep_alive_interval(HEAD_TIMEOUT).keep_alive_timeout(PING_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
     builder
 }

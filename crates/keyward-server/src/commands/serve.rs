@@ -144,17 +144,20 @@ async fn serve(args: &ServeArgs, config: &Config, log: &Log) -> Result<(), Strin
     let ops_address = ops_listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let service = Service::start(app, log, listener, ops_listener);
     service.report_start(config, address, ops_address);
-    let worker = issuer.as_ref().map(|issuer| dev::Worker::start(address, Arc::clone(issuer)));
-    if args.dev {
-        eprint!("{}", dev::welcome(address));
+    let is_dev_project = config.issuers.iter().any(|settings| settings.issuers.iter().any(|iss| dev::is_own_iss(iss)));
+    let worker = issuer.as_ref().filter(|_| is_dev_project);
+    let worker = worker.map(|issuer| dev::Worker::start(address, Arc::clone(issuer)));
+    match (args.dev, is_dev_project) {
+        (true, true) => eprint!("{}", dev::welcome(address)),
+        (true, false) => eprint!("{}", dev::other_project(address)),
+        (false, _) => {}
     }
-    service.until_told_to_stop(args, signals).await;
-    if let Some(worker) = worker {
-        worker.stop().await;
-    }
-    service.stop().await;
-    if let Some(issuer) = issuer.and_then(Arc::into_inner) {
-        issuer.stop().await;
+    let mut signals = service.until_told_to_stop(args, signals).await;
+    // Whoever insists need not wait for what is in flight.
+    tokio::select! {
+        () = service.end(worker, issuer) => {}
+        () = received(&mut signals.terminate) => {}
+        () = received(&mut signals.interrupt) => {}
     }
     Ok(())
 }
@@ -176,20 +179,12 @@ fn start_app(config: &Config, log: &Log, metrics: Arc<Metrics>, store: LazyStore
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let observer: Arc<dyn Observer> = Arc::new(KeyReporter::new(log.clone(), Arc::clone(&metrics)));
     let engine = Engine::start(config, observer).map_err(|error| error.to_string())?;
-    let first_issuer = config.issuers.first().map(|issuer| issuer.name.clone()).unwrap_or_default();
     for issuer in &config.issuers {
         // Every series is there from the start.
         let _ = metrics.issuer(&issuer.name);
     }
-    let reporter = RequestReporter::new(log.clone(), Arc::clone(&metrics), Arc::clone(&clock), first_issuer);
-    Ok(App {
-        engine,
-        store: Arc::new(store),
-        metrics,
-        reporter: Arc::new(reporter),
-        gateway: config.gateway.clone(),
-        clock,
-    })
+    let reporter = RequestReporter::new(log.clone(), Arc::clone(&metrics), Arc::clone(&clock), engine.clone());
+    Ok(App { engine, store: Arc::new(store), metrics, reporter: Arc::new(reporter), clock })
 }
 
 impl Service {
@@ -217,18 +212,29 @@ impl Service {
         self.log.emit(Level::INFO, "service_started", "the service accepts requests", fields);
     }
 
-    async fn until_told_to_stop(&self, args: &ServeArgs, mut signals: Signals) {
+    async fn until_told_to_stop(&self, args: &ServeArgs, mut signals: Signals) -> Signals {
         loop {
             tokio::select! {
                 () = received(&mut signals.terminate) => break,
                 () = received(&mut signals.interrupt) => break,
                 () = received(&mut signals.hang_up) => {
                     // Beside the loop: a file system that hangs must not make the service deaf to other signals.
-                    tokio::spawn(reload(args.clone(), self.app.engine.clone(), self.log.clone()));
+                    tokio::spawn(reload(args.clone(), self.app.clone(), self.log.clone()));
                 }
             }
         }
         self.log.emit(Level::INFO, "service_stopping", "no new requests; those in flight are finished", Fields::new());
+        signals
+    }
+
+    async fn end(self, worker: Option<dev::Worker>, issuer: Option<Arc<keyward_issuer::Issuer>>) {
+        if let Some(worker) = worker {
+            worker.stop().await;
+        }
+        self.stop().await;
+        if let Some(issuer) = issuer.and_then(Arc::into_inner) {
+            issuer.stop().await;
+        }
     }
 
     async fn stop(self) {
@@ -236,7 +242,8 @@ impl Service {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.app.store.close().await;
+        // A disk that hangs must not keep the process from ending.
+        let _ = tokio::time::timeout(HUNG_CALLS_TIMEOUT, self.app.store.close()).await;
         self.app.reporter.summarise();
         self.app.engine.shutdown().await;
         self.log.emit(Level::INFO, "service_stopped", "everything is written and closed", Fields::new());
@@ -244,17 +251,17 @@ impl Service {
 }
 
 /// Reads the configuration again and refreshes every key set. A configuration that cannot work changes nothing.
-async fn reload(args: ServeArgs, engine: Engine, log: Log) {
+async fn reload(args: ServeArgs, app: App, log: Log) {
     let fields = Fields::new().with("action", "reload").with("by", "SIGHUP");
     log.emit(Level::WARN, "operator_action", "the configuration is read again and every key set refreshed", fields);
-    let configured = engine.clone();
-    let reconfigured = tokio::task::spawn_blocking(move || {
-        let config = args.read().map_err(|error| error.to_string())?;
-        configured.reconfigure(&config).map_err(|error| error.to_string())
-    });
+    let configured = app.engine.clone();
+    let reconfigured =
+        tokio::task::spawn_blocking(move || configured.reconfigure(|| args.read()).map_err(|error| error.to_string()));
     match reconfigured.await.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(()) => {
-            let message = "issuers, policies and token cache are as configured now; the rest changes at a restart";
+            app.metrics.forget_issuers_except(&app.engine.current().issuer_names().collect::<Vec<_>>());
+            let message =
+                "issuers, policies, gateway and token cache are as configured now; the rest changes at a restart";
             log.emit(Level::INFO, "configuration_reloaded", message, Fields::new());
         }
         Err(error) => {
@@ -262,7 +269,7 @@ async fn reload(args: ServeArgs, engine: Engine, log: Log) {
             log.emit(Level::ERROR, "configuration_rejected", message, Fields::new().with("error", error));
         }
     }
-    let authenticator = engine.current();
+    let authenticator = app.engine.current();
     for name in authenticator.issuer_names().map(str::to_owned) {
         let authenticator = Arc::clone(&authenticator);
         tokio::spawn(async move { authenticator.refresh(&name).await });
@@ -280,7 +287,10 @@ async fn received(signal: &mut Signal) {
 async fn reclaim(app: App, log: Log, mut stop: watch::Receiver<bool>) {
     let mut store_works = true;
     loop {
-        let reclaimed = app.store.reclaim_expired(timestamp(&*app.clock)).await;
+        let reclaimed = tokio::select! {
+            reclaimed = app.store.reclaim_expired(timestamp(&*app.clock)) => reclaimed,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
         match &reclaimed {
             Ok(reclaimed) => (0..reclaimed.failed).for_each(|_| app.metrics.job_finished(JobOutcome::Failed)),
             Err(error) if store_works => {

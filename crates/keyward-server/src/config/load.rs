@@ -232,7 +232,12 @@ fn admin_token(raw: &Raw) -> Result<Secret, ConfigError> {
 }
 
 fn storage(loader: &mut Loader<'_>) -> Result<(PathBuf, Database), ConfigError> {
-    let data_dir = loader.value(&settings::DATA_DIR, PathBuf::from("./keyward-data"), values::path)?;
+    // Jobs of a trial and jobs of a project do not belong in one queue, nor on one bill.
+    let (default, source) = match loader.flags.dev_issuer {
+        Some(_) => ("./keyward-data/dev", Source::DevDefault),
+        None => ("./keyward-data", Source::Default),
+    };
+    let data_dir = loader.value_or(&settings::DATA_DIR, PathBuf::from(default), source, values::path)?;
     let file = Database::Sqlite { path: data_dir.join("keyward.db") };
     let derived = Source::Derived("KEYWARD_DATA_DIR");
     let database = loader.value_or(&settings::DATABASE_URL, file, derived, database::database)?;

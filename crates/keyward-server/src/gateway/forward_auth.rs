@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::StatusCode;
@@ -16,39 +17,45 @@ use keyward::{Authenticator, Fault, PolicyId, Reason, Rejection};
 use keyward_tower::{AuthRecord, CorrelationId, Engine as _, Problem};
 
 use super::{credential, identity, preflight};
-use crate::config::GatewaySettings;
 use crate::engine::Engine;
 
 const PREFIX: &str = "/verify";
 const DEFAULT_POLICY: &str = "default";
 
-struct ForwardAuth {
-    engine: Engine,
-    settings: GatewaySettings,
-}
-
 /// The routes.
-pub fn routes(engine: Engine, settings: GatewaySettings) -> Router {
+pub fn routes(engine: Engine) -> Router {
     Router::new()
         .route("/verify", any(verify))
         .route("/verify/", any(verify))
         .route("/verify/{*policy}", any(verify))
-        .with_state(Arc::new(ForwardAuth { engine, settings }))
+        .with_state(engine)
 }
 
-async fn verify(State(auth): State<Arc<ForwardAuth>>, request: Request) -> Response {
-    let authenticator = auth.engine.authenticator();
+/// The middleware around every route: what answers below `/verify` before its handler does, such as a bound on headers,
+/// has the identity headers too.
+pub async fn always_with_identity(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_ours = path == PREFIX || path.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('/'));
+    let mut answer = next.run(request).await;
+    if is_ours && !identity::is_set(answer.headers()) {
+        identity::set(answer.headers_mut(), None);
+    }
+    answer
+}
+
+async fn verify(State(engine): State<Engine>, request: Request) -> Response {
+    let (authenticator, settings) = (engine.authenticator(), engine.gateway());
     let policy = match policy(&authenticator, request.uri().path()) {
         Ok(policy) => policy,
         Err(rejection) => return answer(AuthRecord { verdict: Arc::new(Err(rejection)), duration: None }, &request),
     };
-    if auth.settings.preflight && preflight::is_preflight(&request, &auth.settings.trusted_proxies) {
+    if settings.preflight && preflight::is_preflight(&request, &settings.trusted_proxies) {
         let mut answer = Response::new(Body::empty());
         identity::set(answer.headers_mut(), None);
         return answer;
     }
     // Proxies understand no other refusal than 401 here.
-    let token = credential::token(request.headers(), auth.settings.cookie.as_deref())
+    let token = credential::token(request.headers(), settings.cookie.as_deref())
         .map_err(|rejection| rejection.blaming(Fault::Credential));
     let record = match token {
         Err(rejection) => AuthRecord { verdict: Arc::new(Err(rejection)), duration: None },

@@ -19,6 +19,11 @@ const ALL: [HeaderName; 8] = [SUBJECT, ROLE, EMAIL, SESSION, ISSUER, ASSURANCE, 
 /// A longer value is left empty: proxies have room for a few kilobytes of headers, and half a name is another name.
 const MAX_VALUE_BYTES: usize = 512;
 
+/// Whether the identity headers were set.
+pub(super) fn is_set(headers: &HeaderMap) -> bool {
+    ALL.iter().all(|name| headers.contains_key(name))
+}
+
 /// Sets every identity header to what became of a request's credential; `None` when it needed none.
 pub(super) fn set(headers: &mut HeaderMap, verdict: Option<&Result<VerifiedToken, Rejection>>) {
     for name in ALL {

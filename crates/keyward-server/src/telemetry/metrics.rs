@@ -181,9 +181,17 @@ impl Metrics {
         self.jobs[status as usize].set(labels::to_i64(jobs));
     }
 
-    /// How long the oldest job that is due has waited; zero when none does.
-    pub fn set_queue_age(&self, age: Duration) {
-        self.queue_age.set(age.as_secs_f64());
+    /// How long the oldest job that is due has waited, zero when none does; `None` when that cannot be told.
+    pub fn set_queue_age(&self, age: Option<Duration>) {
+        self.queue_age.set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
+    }
+
+    /// Drops the series of issuers that are configured no more.
+    pub fn forget_issuers_except(&self, names: &[&str]) {
+        let mut issuers = self.issuers.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, _) in issuers.extract_if(|name, _| !names.contains(&name.as_str())) {
+            self.families.forget(&name);
+        }
     }
 
     /// The metrics page. `accept` is the request's Accept header; `refresh` sets what depends on the time of asking.

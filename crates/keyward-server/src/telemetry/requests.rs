@@ -16,6 +16,7 @@ use super::limit::Limiter;
 use super::log::{Fields, Log};
 use super::metrics::{Metrics, Outcome};
 use super::summary::Summary;
+use crate::engine::Engine;
 
 /// How many refusals a second are logged, for each reason.
 const REFUSALS_PER_SECOND: u32 = 10;
@@ -29,17 +30,17 @@ pub struct RequestReporter {
     clock: Arc<dyn Clock>,
     limiter: Mutex<Limiter>,
     summary: Summary,
-    /// Takes what cannot be laid at any issuer's door: no token, or one that cannot be read.
-    first_issuer: String,
+    /// Its first issuer takes what cannot be laid at any issuer's door: no token, or one that cannot be read.
+    engine: Engine,
 }
 
 impl RequestReporter {
     /// A reporter that writes to `log` and counts in `metrics`.
     #[must_use]
-    pub fn new(log: Log, metrics: Arc<Metrics>, clock: Arc<dyn Clock>, first_issuer: String) -> Self {
+    pub fn new(log: Log, metrics: Arc<Metrics>, clock: Arc<dyn Clock>, engine: Engine) -> Self {
         let reasons: Vec<&'static str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let limiter = Mutex::new(Limiter::new(reasons.len(), REFUSALS_PER_SECOND));
-        Self { log, metrics, clock, limiter, summary: Summary::new(&reasons), first_issuer }
+        Self { log, metrics, clock, limiter, summary: Summary::new(&reasons), engine }
     }
 
     /// What the answer says of the credential.
@@ -51,8 +52,12 @@ impl RequestReporter {
         match &*record.verdict {
             // The handler may have refused what the layer let through.
             Ok(token) => match answer.extensions().get::<Rejection>() {
-                Some(rejection) => self.refused(rejection, id),
-                None => {
+                Some(rejection) if rejection.fault() != Fault::Internal => self.refused(rejection, id),
+                defect => {
+                    // What went wrong behind it says nothing of the token.
+                    if defect.is_some() {
+                        self.metrics.refusal(Reason::Internal as usize);
+                    }
                     self.summary.valid();
                     self.metrics.issuer(token.issuer()).validation(Outcome::Valid);
                     "valid"
@@ -73,8 +78,8 @@ impl RequestReporter {
             Outcome::Unavailable => self.summary.unavailable(reason as usize),
             _ => self.summary.invalid(reason as usize),
         }
-        let issuer = rejection.issuer().map_or(self.first_issuer.as_str(), |name| name);
-        self.metrics.issuer(issuer).validation(outcome);
+        let issuer = rejection.issuer().map_or_else(|| self.engine.first_issuer(), |name| name.to_string());
+        self.metrics.issuer(&issuer).validation(outcome);
         self.log_refusal(rejection, id);
         reason.as_str()
     }
@@ -129,6 +134,7 @@ pub async fn report(State(reporter): State<Arc<RequestReporter>>, request: Reque
     let answer = handled.unwrap_or_else(|_| {
         let fields = Fields::new().with("route", route).with("correlation_id", id.as_str());
         reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", fields);
+        reporter.metrics.refusal(Reason::Internal as usize);
         Problem::refuse(&Reason::Internal.into(), &id).into_response()
     });
     let auth = reporter.count(&answer, &id);

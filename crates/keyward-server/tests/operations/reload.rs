@@ -1,7 +1,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Setup, TestIssuer, eventually};
+use crate::support::{Client, Setup, TestIssuer, eventually};
 
 fn partner(issuer: &TestIssuer) -> String {
     format!(
@@ -47,5 +47,24 @@ async fn a_hang_up_reads_the_file_again_and_refreshes_keys() {
     keyward.signal(Signal::HUP);
     eventually("the partner is gone", async || (keyward.verdict(&partners).await.0 == 401).then_some(())).await;
     assert_eq!(keyward.verdict(&own).await.0, 200);
+    let series = async || keyward.get("/metrics", None).await.body.matches("issuer=\"partner\"").count();
+    eventually("its series are gone", async || (series().await == 0).then_some(())).await;
+    keyward.stop().await;
+}
+
+#[tokio::test]
+async fn a_hang_up_changes_what_the_gateway_lets_pass() {
+    let issuer = TestIssuer::start().await;
+    let setup = Setup::for_issuer(&issuer).config("[gateway]\npreflight = true\n");
+    let keyward = setup.start_ready().await;
+    let preflight = async || {
+        let request = keyward.client().request("OPTIONS", "/verify/default", None);
+        let request = request.header("origin", "https://a.example").header("access-control-request-method", "POST");
+        Client::send(request).await.status
+    };
+    assert_eq!(preflight().await, 200);
+    setup.write_config("");
+    keyward.signal(Signal::HUP);
+    eventually("preflights need a token", async || (preflight().await == 401).then_some(())).await;
     keyward.stop().await;
 }

@@ -36,13 +36,13 @@ async fn routes(directory: &TempDir) -> Router {
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let (log, _guard) = Log::to_writer(std::io::sink(), LogSettings::default());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let reporter = RequestReporter::new(log, Arc::clone(&metrics), Arc::clone(&clock), "supabase".to_owned());
+    let engine = Engine::start(&config, Arc::new(Silent)).unwrap();
+    let reporter = RequestReporter::new(log, Arc::clone(&metrics), Arc::clone(&clock), engine.clone());
     let app = App {
-        engine: Engine::start(&config, Arc::new(Silent)).unwrap(),
+        engine,
         store: Arc::new(SqliteStore::open(&directory.path().join("jobs.db")).await.unwrap()),
         metrics,
         reporter: Arc::new(reporter),
-        gateway: config.gateway.clone(),
         clock,
     };
     app.routes(true)
@@ -104,4 +104,24 @@ async fn what_is_elsewhere_and_how_not_are_problems() {
     let answer = send(&routes, Request::delete("/v1/jobs"), Body::empty()).await;
     answer.problem(405, "method_not_allowed");
     assert!(answer.header("allow").unwrap().contains("POST"));
+}
+
+#[tokio::test]
+async fn whatever_is_answered_below_verify_has_the_identity_headers() {
+    let directory = TempDir::new().unwrap();
+    let routes = routes(&directory).await;
+    for path in ["/verify", "/verify/default/api/x", "/verify/no-such-policy"] {
+        let mut request = http::Request::get(path);
+        for n in 0..300 {
+            request = request.header(format!("x-{n}"), "1");
+        }
+        let answer = routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["x-auth-subject"].as_bytes()),
+            (431, &b""[..]),
+            "{path}"
+        );
+    }
+    let elsewhere = routes.oneshot(http::Request::get("/verifyx").body(Body::empty()).unwrap()).await.unwrap();
+    assert!(elsewhere.status() == 404 && !elsewhere.headers().contains_key("x-auth-subject"));
 }

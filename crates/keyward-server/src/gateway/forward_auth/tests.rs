@@ -50,7 +50,7 @@ impl Gateway {
         let env = |name: &str| (name == "KEYWARD_DATA_DIR").then(|| data_dir.clone());
         let config = Config::load(&Flags::new(), &env, Some((PathBuf::from("keyward.toml"), file))).unwrap();
         let engine = Engine::start(&config, Arc::new(Silent)).unwrap();
-        let routes = routes(engine, config.gateway).layer(CorrelationLayer);
+        let routes = routes(engine).layer(CorrelationLayer);
         Self { routes, _home: home }
     }
 

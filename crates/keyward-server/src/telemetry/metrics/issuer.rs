@@ -73,6 +73,35 @@ impl IssuerFamilies {
         })
     }
 
+    /// Drops the children of one issuer.
+    pub(super) fn forget(&self, name: &str) {
+        // What is not there need not be dropped.
+        for outcome in Outcome::ALL {
+            let _ = self.validations.remove_label_values(&[name, outcome.as_str()]);
+        }
+        for trigger in &Trigger::ALL {
+            for outcome in &RefreshOutcome::ALL {
+                let _ = self.refreshes.remove_label_values(&[name, outcome.as_str(), trigger.as_str()]);
+            }
+        }
+        for kind in &FailureKind::ALL {
+            let _ = self.failures.remove_label_values(&[name, kind.as_str()]);
+        }
+        for state in KeyState::ALL {
+            let _ = self.keys.remove_label_values(&[name, state.as_str()]);
+        }
+        for state in &CacheState::ALL {
+            let _ = self.state.remove_label_values(&[name, state.as_str()]);
+        }
+        for why in &Suppressed::ALL {
+            let _ = self.suppressed.remove_label_values(&[name, why.as_str()]);
+        }
+        let _ = self.duration.remove_label_values(&[name]);
+        for gauges in [&self.last_success, &self.fail_closed, &self.cache_ttl, &self.stale_ttl] {
+            let _ = gauges.remove_label_values(&[name]);
+        }
+    }
+
     /// The children of one issuer; every one is there from now on.
     pub(super) fn issuer(&self, name: &str) -> IssuerMetrics {
         let refreshes = |trigger: &Trigger| {

@@ -100,7 +100,7 @@ fn what_happens_is_counted_under_its_own_labels() {
     metrics.job_submitted();
     metrics.job_finished(JobOutcome::Cancelled);
     metrics.set_jobs(JobStatus::Queued, 3);
-    metrics.set_queue_age(Duration::from_millis(1500));
+    metrics.set_queue_age(Some(Duration::from_millis(1500)));
     let partner = metrics.issuer("partner");
     partner.refresh(RefreshOutcome::NotModified, Trigger::Operator);
     partner.observe_fetch(Duration::from_millis(30));
@@ -210,4 +210,12 @@ fn openmetrics_is_given_to_who_prefers_it() {
     ] {
         assert_eq!(metrics().page(accept, |_| {}).unwrap().content_type, expected, "{accept:?}");
     }
+}
+
+#[test]
+fn an_issuer_that_is_configured_no_more_leaves_no_series_behind() {
+    let metrics = metrics();
+    metrics.forget_issuers_except(&["supabase"]);
+    let page = text(&metrics);
+    assert!(page.contains("issuer=\"supabase\"") && !page.contains("issuer=\"partner\""));
 }
