@@ -7,7 +7,9 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http::Method;
 use keyward::clock::Clock;
+use keyward::time::Instant;
 use keyward::{Fault, Reason, Rejection};
 use keyward_tower::{AuthRecord, CorrelationId, Problem};
 use tracing::Level;
@@ -20,6 +22,8 @@ use crate::engine::Engine;
 
 /// How many refusals a second are logged, for each reason.
 const REFUSALS_PER_SECOND: u32 = 10;
+/// The status of requests whose client did not wait for the answer, as nginx counts them.
+const CLIENT_GONE: u16 = 499;
 /// The route of requests that no route matches.
 const UNMATCHED: &str = "unmatched";
 
@@ -124,36 +128,73 @@ impl RequestReporter {
 
 /// The middleware: around every route, inside the layer that gives requests their correlation ids.
 pub async fn report(State(reporter): State<Arc<RequestReporter>>, request: Request, next: Next) -> Response {
-    let begun = reporter.clock.now().instant;
-    let id = request.extensions().get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new);
-    let method = request.method().clone();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let extensions = request.extensions();
+    let mut pending = Pending {
+        begun: reporter.clock.now().instant,
+        id: extensions.get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new),
+        method: request.method().clone(),
+        route: extensions.get::<MatchedPath>().cloned(),
+        answered: false,
+        reporter,
+    };
     // A defect in a handler is one request's bad luck, with an answer and a line in the log.
     let handled = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let answer = handled.unwrap_or_else(|_| {
-        let fields = Fields::new().with("route", route).with("correlation_id", id.as_str());
-        reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", fields);
-        reporter.metrics.refusal(Reason::Internal as usize);
-        Problem::refuse(&Reason::Internal.into(), &id).into_response()
-    });
-    let auth = reporter.count(&answer, &id);
-    let duration = reporter.clock.now().instant.since(begun);
-    let status = answer.status().as_u16();
-    reporter.metrics.http_request(method.as_str(), route, status, duration);
-    // Probes and scrapes come every few seconds and say nothing.
-    let level = if is_probe(route) && status < 400 { Level::DEBUG } else { Level::INFO };
-    if reporter.log.enabled(level) {
-        let fields = Fields::new()
-            .with("method", method.as_str())
-            .with("route", route)
-            .with("status", status)
-            .with("duration_ms", rounded_millis(duration))
-            .with("correlation_id", id.as_str())
-            .with("auth", auth);
-        reporter.log.emit(level, "http_request", "a request was answered", fields);
-    }
+    let answer = handled.unwrap_or_else(|_| pending.panicked());
+    let auth = pending.reporter.count(&answer, &pending.id);
+    pending.end(answer.status().as_u16(), auth);
     answer
+}
+
+/// A request that is not answered yet. When its client goes away before it is, that is all that happens to it: it is
+/// reported when it is dropped.
+struct Pending {
+    reporter: Arc<RequestReporter>,
+    begun: Instant,
+    id: CorrelationId,
+    method: Method,
+    route: Option<MatchedPath>,
+    answered: bool,
+}
+
+impl Pending {
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
+
+    fn panicked(&self) -> Response {
+        let fields = Fields::new().with("route", self.route()).with("correlation_id", self.id.as_str());
+        self.reporter.log.emit(Level::ERROR, "internal_error", "a handler panicked", fields);
+        self.reporter.metrics.refusal(Reason::Internal as usize);
+        Problem::refuse(&Reason::Internal.into(), &self.id).into_response()
+    }
+
+    fn end(&mut self, status: u16, auth: &str) {
+        self.answered = true;
+        let (reporter, route) = (&self.reporter, self.route());
+        let duration = reporter.clock.now().instant.since(self.begun);
+        reporter.metrics.http_request(self.method.as_str(), route, status, duration);
+        // Probes and scrapes come every few seconds and say nothing.
+        let level = if is_probe(route) && status < 400 { Level::DEBUG } else { Level::INFO };
+        if reporter.log.enabled(level) {
+            let fields = Fields::new()
+                .with("method", self.method.as_str())
+                .with("route", route)
+                .with("status", status)
+                .with("duration_ms", rounded_millis(duration))
+                .with("correlation_id", self.id.as_str())
+                .with("auth", auth);
+            let message = if status == CLIENT_GONE { "the client went away" } else { "a request was answered" };
+            reporter.log.emit(level, "http_request", message, fields);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.end(CLIENT_GONE, "none");
+        }
+    }
 }
 
 fn is_probe(route: &str) -> bool {

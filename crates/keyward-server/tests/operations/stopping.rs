@@ -69,3 +69,36 @@ async fn a_client_that_never_finishes_is_waited_for_ten_seconds() {
     assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
     drop(upload);
 }
+
+#[tokio::test]
+async fn a_request_whose_client_does_not_wait_is_counted_and_logged() {
+    let issuer = TestIssuer::start().await;
+    let keyward = Setup::for_issuer(&issuer).start_ready().await;
+    issuer.set_fault(Some(Fault::new(FaultMode::Hang)));
+    let fetches = issuer.jwks_requests();
+    let mut client = Raw::connect(keyward.address).await;
+    let token = issuer.token_of_unknown_key();
+    client.send(format!("GET /v1/me HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n")).await;
+    eventually("a request waits for a key", async || (issuer.jwks_requests() > fetches).then_some(())).await;
+    drop(client);
+    let gone = [("method", "GET"), ("route", "/v1/me"), ("status", "499")];
+    eventually("it is counted", async || {
+        (keyward.metrics().await.sum("http_requests_total", &gone) == 1.0).then_some(())
+    })
+    .await;
+    let logged = keyward.log().named("http_request");
+    assert!(logged.iter().any(|event| event["status"] == 499 && event["route"] == "/v1/me"));
+    keyward.kill().await;
+}
+
+#[tokio::test]
+async fn whoever_insists_ends_the_service_at_once() {
+    let issuer = TestIssuer::start().await;
+    let mut keyward = Setup::for_issuer(&issuer).start_ready().await;
+    let _upload = half_a_submission(&keyward, &issuer.token()).await;
+    keyward.signal(Signal::INT);
+    keyward.log().first("service_stopping").await;
+    keyward.signal(Signal::INT);
+    let ended = keyward.process.ended_within(Duration::from_secs(5)).await;
+    assert_eq!(ended.code(), Some(0));
+}
