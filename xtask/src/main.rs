@@ -39,11 +39,17 @@ fn test() -> Result<(), String> {
     run(cargo(["test", "--workspace", "--locked"]))
 }
 
-/// Installs what the tests need beyond Rust and a C compiler: Node.js with the Supabase client, and the proxies.
+/// Installs what the tests need beyond Rust and a C compiler: curl, Node.js with the Supabase client, and the proxies.
 fn setup() -> Result<(), String> {
+    curl()?;
     node()?;
     nginx()?;
     proxies()
+}
+
+/// What development mode prints to paste uses it.
+fn curl() -> Result<(), String> {
+    if which("curl").is_some() { Ok(()) } else { apt_install(&["curl"]) }
 }
 
 fn node() -> Result<(), String> {
