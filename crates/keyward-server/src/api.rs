@@ -45,7 +45,7 @@ pub struct Api {
 
 impl Api {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.clock.now().unix.as_millis())
+        self.clock.now().unix.into()
     }
 }
 

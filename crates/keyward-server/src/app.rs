@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use crate::api::{self, Api};
 use crate::engine::{Engine, WORKER_POLICY};
 use crate::gateway::forward_auth;
-use crate::jobs::Timestamp;
 use crate::limits::limit_headers;
 use crate::store::JobStore;
 use crate::telemetry::keys;
@@ -110,7 +109,7 @@ fn readiness(authenticator: &Authenticator) -> (bool, Vec<Value>) {
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     /// A store that hangs must not cost the scrape.
     const STORE_PATIENCE: Duration = Duration::from_secs(1);
-    let now = timestamp(&*app.clock);
+    let now = app.clock.now().unix.into();
     match tokio::time::timeout(STORE_PATIENCE, app.store.queue_stats(now)).await {
         Ok(Ok(stats)) => {
             for (status, jobs) in JobStatus::ALL.iter().zip(stats.jobs) {
@@ -130,9 +129,4 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
 
 async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], api::openapi_json()).into_response()
-}
-
-/// The time as jobs have it.
-pub fn timestamp(clock: &dyn Clock) -> Timestamp {
-    Timestamp::from_unix_millis(clock.now().unix.as_millis())
 }

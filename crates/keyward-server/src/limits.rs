@@ -20,7 +20,7 @@ pub async fn limit_headers(request: Request, next: Next) -> Response {
     if are_within(request.headers()) {
         return next.run(request).await;
     }
-    let id = request.extensions().get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new);
+    let id = CorrelationId::given(request.extensions(), request.headers());
     let detail = format!("at most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes of them are accepted");
     Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail, &id).into_response()
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,6 +24,12 @@ impl CorrelationId {
     pub fn of(headers: &HeaderMap) -> Self {
         let sent = [CORRELATION_ID, REQUEST_ID].iter().find_map(|name| usable(headers.get(name)?));
         sent.map_or_else(Self::new, |id| Self(id.into()))
+    }
+
+    /// The id that a request was given by a [`CorrelationLayer`], else that of its headers.
+    #[must_use]
+    pub fn given(extensions: &Extensions, headers: &HeaderMap) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(headers))
     }
 
     /// A new id.
@@ -77,8 +83,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let id = request.extensions().get::<CorrelationId>().cloned();
-        let id = id.unwrap_or_else(|| CorrelationId::of(request.headers()));
+        let id = CorrelationId::given(request.extensions(), request.headers());
         request.extensions_mut().insert(id.clone());
         Correlated { future: self.inner.call(request), id }
     }

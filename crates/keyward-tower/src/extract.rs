@@ -44,7 +44,6 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
 }
 
 fn refuse(parts: &Parts, rejection: &Rejection) -> Response {
-    let id = parts.extensions.get::<CorrelationId>().cloned();
-    let id = id.unwrap_or_else(|| CorrelationId::of(&parts.headers));
+    let id = CorrelationId::given(&parts.extensions, &parts.headers);
     Problem::refuse(rejection, &id).map(axum::body::Body::new).into_response()
 }

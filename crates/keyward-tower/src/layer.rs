@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use keyward::time::Instant;
-use keyward::{Attempt, Authenticator, PendingKey, Reason, Rejection, VerifiedToken};
+use keyward::{Attempt, Authenticator, PendingKey, Reason};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -32,7 +32,7 @@ impl Engine for Authenticator {
     }
 }
 
-/// Verifies the bearer token of every request under a policy. A verified request goes on with its [`VerifiedToken`] in
+/// Verifies the bearer token of every request under a policy. A verified request goes on with its [`VerifiedToken`](keyward::VerifiedToken) in
 /// the extensions; any other is answered with a problem.
 #[derive(Clone, Debug)]
 pub struct AuthLayer<E = Authenticator> {
@@ -101,8 +101,7 @@ where
                     inner.call(request).await?.map(Either::Right)
                 }
                 Err(rejection) => {
-                    let id = request.extensions().get::<CorrelationId>().cloned();
-                    let id = id.unwrap_or_else(|| CorrelationId::of(request.headers()));
+                    let id = CorrelationId::given(request.extensions(), request.headers());
                     let answer = Problem::refuse(rejection, &id);
                     let answer = if request.method() == Method::HEAD { without_body(answer) } else { answer };
                     answer.map(Either::Left)
@@ -135,15 +134,15 @@ impl<E: Engine> AuthLayer<E> {
     fn begin(&self, headers: &HeaderMap) -> Begun {
         let token = match bearer_token(headers) {
             Ok(token) => token,
-            Err(rejection) => return Begun::Ended(AuthRecord { verdict: Arc::new(Err(rejection)), duration: None }),
+            Err(rejection) => return Begun::Ended(AuthRecord::without_token(rejection)),
         };
         let authenticator = self.engine.authenticator();
         let since = authenticator.clock().now().instant;
         let Some(policy) = authenticator.policy(&self.policy) else {
-            return Begun::Ended(ended(&authenticator, since, Err(Reason::PolicyDenied.into())));
+            return Begun::Ended(AuthRecord::looked_at(&authenticator, since, Err(Reason::PolicyDenied.into())));
         };
         match authenticator.try_verify(policy, token) {
-            Attempt::Done(verdict) => Begun::Ended(ended(&authenticator, since, verdict)),
+            Attempt::Done(verdict) => Begun::Ended(AuthRecord::looked_at(&authenticator, since, verdict)),
             Attempt::Pending(pending) => Begun::Waiting { authenticator, token: token.to_owned(), pending, since },
         }
     }
@@ -156,13 +155,8 @@ impl Begun {
             Self::Waiting { authenticator, token, pending, since } => {
                 // Boxed, so that requests that do not wait are not made as large as those that do.
                 let verdict = Box::pin(pending.resolve(&token)).await;
-                ended(&authenticator, since, verdict)
+                AuthRecord::looked_at(&authenticator, since, verdict)
             }
         }
     }
-}
-
-fn ended(authenticator: &Authenticator, since: Instant, verdict: Result<VerifiedToken, Rejection>) -> AuthRecord {
-    let duration = authenticator.clock().now().instant.since(since);
-    AuthRecord { verdict: Arc::new(verdict), duration: Some(duration) }
 }

@@ -11,10 +11,10 @@ use keyward_core::jwks::{FailureKind, Fetched};
 
 use crate::config::KeySource;
 
+use self::discovery::DiscoverySource;
+use self::file::FileSource;
+use self::http::HttpSource;
 pub use self::http::{FetchOptions, UrlError, check_url};
-pub(crate) use discovery::DiscoverySource;
-pub(crate) use file::FileSource;
-pub(crate) use http::HttpSource;
 
 /// What a fetch brought.
 #[derive(Debug)]
@@ -72,14 +72,10 @@ pub async fn fetch_key_set(
     options: &FetchOptions,
     timeout: Duration,
 ) -> Result<KeySet, KeySetError> {
-    let source = match source {
-        KeySource::Url(url) => Source::Http(HttpSource::new(url, options)?),
-        KeySource::Discovery(issuer) => Source::Discovery(Box::new(DiscoverySource::new(issuer, options.clone())?)),
-        KeySource::File(path) => Source::File(FileSource::new(path.clone())),
-        KeySource::Static(set) => return Ok(set.clone()),
-        KeySource::None => return Ok(KeySet::default()),
+    let Some(place) = Source::new(source, options)? else {
+        return Ok(if let KeySource::Static(set) = source { set.clone() } else { KeySet::default() });
     };
-    match source.fetch(None, timeout).await? {
+    match place.fetch(None, timeout).await? {
         Fetch::Set(fetched) => Ok(fetched.set),
         // Nothing was said to be held already, so this answer makes no sense.
         Fetch::NotModified { .. } => {
@@ -97,6 +93,16 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// The place that `keys` names; `None` for keys that are not fetched.
+    pub(crate) fn new(keys: &KeySource, options: &FetchOptions) -> Result<Option<Self>, UrlError> {
+        Ok(Some(match keys {
+            KeySource::Url(url) => Self::Http(HttpSource::new(url, options)?),
+            KeySource::Discovery(issuer) => Self::Discovery(Box::new(DiscoverySource::new(issuer, options.clone())?)),
+            KeySource::File(path) => Self::File(FileSource::new(path.clone())),
+            KeySource::Static(_) | KeySource::None => return Ok(None),
+        }))
+    }
+
     pub(crate) async fn fetch(&self, etag: Option<&str>, timeout: Duration) -> Result<Fetch, FetchError> {
         let fetching = async {
             match self {

@@ -24,8 +24,7 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
 
 /// The id the request came in with, or a new one when no layer has given it any.
 pub(super) fn correlation_id(request: &Request) -> CorrelationId {
-    let given = request.extensions().get::<CorrelationId>().cloned();
-    given.unwrap_or_else(|| CorrelationId::of(request.headers()))
+    CorrelationId::given(request.extensions(), request.headers())
 }
 
 /// A success with `value` as its body.

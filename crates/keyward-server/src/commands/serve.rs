@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Level;
 
-use crate::app::{App, timestamp};
+use crate::app::App;
 use crate::cli::SettingsArgs;
 use crate::config::{Config, ConfigError, Database, Flags};
 use crate::dev;
@@ -288,7 +288,7 @@ async fn reclaim(app: App, log: Log, mut stop: watch::Receiver<bool>) {
     let mut store_works = true;
     loop {
         let reclaimed = tokio::select! {
-            reclaimed = app.store.reclaim_expired(timestamp(&*app.clock)) => reclaimed,
+            reclaimed = app.store.reclaim_expired(app.clock.now().unix.into()) => reclaimed,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match &reclaimed {

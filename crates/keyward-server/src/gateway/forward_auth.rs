@@ -3,8 +3,6 @@
 //! The policy is the first segment of the path, byte for byte; what follows is the client's path, which Envoy appends,
 //! and is never looked at. Neither the query nor a header of the client's has a say in it.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,10 +15,10 @@ use keyward::{Authenticator, Fault, PolicyId, Reason, Rejection};
 use keyward_tower::{AuthRecord, CorrelationId, Engine as _, Problem};
 
 use super::{credential, identity, preflight};
+use crate::config::DEFAULT_POLICY;
 use crate::engine::Engine;
 
 const PREFIX: &str = "/verify";
-const DEFAULT_POLICY: &str = "default";
 
 /// The routes.
 pub fn routes(engine: Engine) -> Router {
@@ -47,7 +45,7 @@ async fn verify(State(engine): State<Engine>, request: Request) -> Response {
     let (authenticator, settings) = (engine.authenticator(), engine.gateway());
     let policy = match policy(&authenticator, request.uri().path()) {
         Ok(policy) => policy,
-        Err(rejection) => return answer(AuthRecord { verdict: Arc::new(Err(rejection)), duration: None }, &request),
+        Err(rejection) => return answer(AuthRecord::without_token(rejection), &request),
     };
     if settings.preflight && preflight::is_preflight(&request, &settings.trusted_proxies) {
         let mut answer = Response::new(Body::empty());
@@ -58,12 +56,11 @@ async fn verify(State(engine): State<Engine>, request: Request) -> Response {
     let token = credential::token(request.headers(), settings.cookie.as_deref())
         .map_err(|rejection| rejection.blaming(Fault::Credential));
     let record = match token {
-        Err(rejection) => AuthRecord { verdict: Arc::new(Err(rejection)), duration: None },
+        Err(rejection) => AuthRecord::without_token(rejection),
         Ok(token) => {
-            let begun = authenticator.clock().now().instant;
+            let since = authenticator.clock().now().instant;
             let verdict = authenticator.verify_for(policy, &token).await;
-            let duration = authenticator.clock().now().instant.since(begun);
-            AuthRecord { verdict: Arc::new(verdict), duration: Some(duration) }
+            AuthRecord::looked_at(&authenticator, since, verdict)
         }
     };
     answer(record, &request)
@@ -91,7 +88,7 @@ fn answer(record: AuthRecord, request: &Request) -> Response {
     let mut answer = match &*record.verdict {
         Ok(_) => StatusCode::OK.into_response(),
         Err(rejection) => {
-            let id = request.extensions().get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new);
+            let id = CorrelationId::given(request.extensions(), request.headers());
             Problem::refuse(rejection, &id).into_response()
         }
     };

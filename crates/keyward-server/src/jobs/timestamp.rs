@@ -1,7 +1,8 @@
 //! Instants and days as the API writes them: RFC 3339 in UTC.
 
-use std::{fmt, str::FromStr, time::SystemTime};
+use std::{fmt, str::FromStr};
 
+use keyward::time::UnixTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{
     Date, OffsetDateTime, UtcOffset,
@@ -67,10 +68,9 @@ impl Timestamp {
     }
 }
 
-impl From<SystemTime> for Timestamp {
-    fn from(time: SystemTime) -> Self {
-        let millis = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        Self::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+impl From<UnixTime> for Timestamp {
+    fn from(time: UnixTime) -> Self {
+        Self::from_unix_millis(time.as_millis())
     }
 }
 

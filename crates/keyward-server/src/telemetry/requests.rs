@@ -131,7 +131,7 @@ pub async fn report(State(reporter): State<Arc<RequestReporter>>, request: Reque
     let extensions = request.extensions();
     let mut pending = Pending {
         begun: reporter.clock.now().instant,
-        id: extensions.get::<CorrelationId>().cloned().unwrap_or_else(CorrelationId::new),
+        id: CorrelationId::given(extensions, request.headers()),
         method: request.method().clone(),
         route: extensions.get::<MatchedPath>().cloned(),
         answered: false,

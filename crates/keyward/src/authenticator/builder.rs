@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{IssuerConfig, KeySource};
 use crate::driver::{self, Persister};
 use crate::observer::{Observer, Shielded, Silent};
-use crate::source::{DiscoverySource, FetchOptions, FileSource, HttpSource, Source, UrlError};
+use crate::source::{FetchOptions, Source, UrlError};
 use crate::store::KeyStore;
 use crate::token_cache::{TokenCache, TokenCacheConfig};
 
@@ -269,23 +269,19 @@ fn prepare(
     cache: &CacheConfig,
     fetch: FetchOptions,
 ) -> Result<(Option<Source>, Cache), BuildError> {
-    let name = verifier.name().to_string();
-    let unusable = |error| BuildError::Source { issuer: name.clone(), error };
-    let source = match keys {
-        KeySource::Url(url) => Source::Http(HttpSource::new(&url, &fetch).map_err(unusable)?),
-        KeySource::Discovery(issuer) => {
-            Source::Discovery(Box::new(DiscoverySource::new(&issuer, fetch).map_err(unusable)?))
-        }
-        KeySource::File(path) => Source::File(FileSource::new(path)),
+    let issuer = || verifier.name().to_string();
+    let source = Source::new(&keys, &fetch).map_err(|error| BuildError::Source { issuer: issuer(), error })?;
+    let cache = match keys {
         KeySource::Static(set) if set.keys().is_empty() => {
             let why = set.unusable().first().map_or_else(|| "there are none".to_owned(), |key| key.why.clone());
-            return Err(BuildError::NoUsableKey { issuer: name, why });
+            return Err(BuildError::NoUsableKey { issuer: issuer(), why });
         }
-        KeySource::Static(set) => return Ok((None, Cache::fixed(Arc::new(set)))),
-        KeySource::None if verifier.has_secret() => return Ok((None, Cache::fixed(Arc::default()))),
-        KeySource::None => return Err(BuildError::Nothing(name)),
+        KeySource::Static(set) => Cache::fixed(Arc::new(set)),
+        KeySource::None if verifier.has_secret() => Cache::fixed(Arc::default()),
+        KeySource::None => return Err(BuildError::Nothing(issuer())),
+        _ => Cache::new(cache.clone(), Jitter::seeded(random_seed())),
     };
-    Ok((Some(source), Cache::new(cache.clone(), Jitter::seeded(random_seed()))))
+    Ok((source, cache))
 }
 
 /// An `iss` that both accept.
